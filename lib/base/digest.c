@@ -1,0 +1,148 @@
+#include "base/base.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHUNK ((size_t)128 << 10)
+
+struct digest {
+	EVP_MD_CTX *ctx;
+	const EVP_MD *md;
+};
+
+/* OpenSSL fails here only for want of memory or of its own library; there is no going on without digests. */
+static void must(int ok)
+{
+	static const char text[] = "muss: OpenSSL cannot compute digests\n";
+
+	if (ok)
+		return;
+	io_write(STDERR_FILENO, text, sizeof text - 1);
+	_exit(EX_OSERR);
+}
+
+static struct digest *digest_begin(const EVP_MD *md)
+{
+	struct digest *d = buf_alloc(sizeof *d);
+
+	d->md = md;
+	d->ctx = EVP_MD_CTX_new();
+	must(d->ctx && EVP_DigestInit_ex(d->ctx, md, NULL));
+	return d;
+}
+
+struct digest *digest_new(void)
+{
+	return digest_begin(EVP_sha256());
+}
+
+struct digest *digest_new_md5(void)
+{
+	return digest_begin(EVP_md5());
+}
+
+void digest_add(struct digest *d, const void *p, size_t n)
+{
+	must(EVP_DigestUpdate(d->ctx, p, n));
+}
+
+void digest_tohex(const unsigned char *p, size_t n, char *hex)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < n; i++) {
+		hex[2 * i] = digits[p[i] >> 4];
+		hex[2 * i + 1] = digits[p[i] & 15];
+	}
+	hex[2 * n] = '\0';
+}
+
+void digest_end(struct digest *d, char hex[DIGEST_HEX])
+{
+	unsigned char raw[EVP_MAX_MD_SIZE];
+	unsigned n;
+
+	must(EVP_DigestFinal_ex(d->ctx, raw, &n));
+	digest_tohex(raw, n, hex);
+	must(EVP_DigestInit_ex(d->ctx, d->md, NULL));
+}
+
+void digest_free(struct digest *d)
+{
+	if (!d)
+		return;
+	EVP_MD_CTX_free(d->ctx);
+	free(d);
+}
+
+void digest_bytes(const void *p, size_t n, char hex[DIGEST_HEX])
+{
+	struct digest *d = digest_new();
+
+	digest_add(d, p, n);
+	digest_end(d, hex);
+	digest_free(d);
+}
+
+int digest_fd(int fd, uint64_t cap, char hex[DIGEST_HEX], uint64_t *size, struct err *e)
+{
+	static _Thread_local char chunk[CHUNK];
+	struct digest *d = digest_new();
+	uint64_t at = 0;
+	int rc = 0;
+
+	for (;;) {
+		ssize_t r = pread(fd, chunk, sizeof chunk, (off_t)at);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0) {
+			rc = err_sys(e, "cannot read");
+			break;
+		}
+		if (r == 0)
+			break;
+		at += (uint64_t)r;
+		if (at > cap) {
+			rc = err_set(e, EX_DATAERR, "longer than %llu bytes", (unsigned long long)cap);
+			break;
+		}
+		digest_add(d, chunk, (size_t)r);
+	}
+	digest_end(d, hex);
+	digest_free(d);
+	if (size)
+		*size = at;
+	return rc;
+}
+
+bool digest_ok(const char *hex)
+{
+	return hex && strspn(hex, "0123456789abcdef") == 64 && hex[64] == '\0';
+}
+
+static int digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+int digest_unhex(const char *hex, unsigned char *out, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int a = digit(hex[2 * i]), b = a < 0 ? -1 : digit(hex[2 * i + 1]);
+
+		if (b < 0)
+			return -1;
+		out[i] = (unsigned char)(a << 4 | b);
+	}
+	return 0;
+}
