@@ -1,0 +1,71 @@
+/*
+ * micro: what one piece of code is and does: static analysis in a confined helper, a run in the garden, and a verdict
+ * with its reasons. Uses garden, code, confine, casefile, judge, base. It never knows how a case came here or what will be
+ * done about it.
+ */
+#ifndef MICRO_H
+#define MICRO_H
+
+#include "base/base.h"
+
+/* One piece of code as it stands in a case. Everything is borrowed. */
+struct micro_sample {
+	const char *sha256;
+	const char *kind;          /* about.json's: file, deleted, memfd, memory, module, script, startup */
+	const json_t *about;       /* the whole about.json */
+	int body;                  /* its bytes, from offset 0 (pread; the offset is nobody's); -1: the case has none */
+	const char *path;          /* bytes, not jsonio's form: where it stood (the first sighting's exe or path, else the first
+	                              of paths, " (deleted)" cut off); NULL: not known (memory) */
+	const char *const *argv;   /* its command line as seen in a sighting, NULL-terminated bytes; NULL: not known */
+	const json_t *stat;        /* static.json's object; NULL: none yet */
+};
+
+struct micro_options {
+	int seconds;               /* of observation in the garden */
+	bool static_only;          /* nothing is run */
+	bool all_dynamic;          /* whatever can be run is run */
+	double min_score;          /* about.json's score from which a piece is run */
+	const char *known;         /* folder of what is known of earlier samples; NULL: none */
+};
+
+/* Further members that an analysis adds: code/<sha256>/<name>. */
+struct micro_member {
+	char *name;                /* "dropped/<sha256>", "unpacked-1", ... */
+	unsigned mode;
+	int fd;                    /* the bytes, from 0 */
+};
+struct micro_extra {
+	struct micro_member *member;
+	size_t count, room;
+};
+
+/* ---- micro.c ---- */
+
+/* Takes fd (closes it in micro_extra_free); copies name. At most MICRO_EXTRA members: then fd is closed and false returned. */
+#define MICRO_EXTRA 256u
+bool micro_add(struct micro_extra *x, const char *name, unsigned mode, int fd);
+void micro_extra_free(struct micro_extra *x);
+/* The filter: a case from `in`, the same with analysis members to `out`. */
+int micro_run(const struct micro_options *o, int in, int out, struct err *e);
+
+/* ---- static.c ---- */
+
+/* static.json's object; disasm gets disasm.txt's text (empty: none). A parser that crashes is a finding ("parser":"crashed").
+ * NULL only when the helper could not be run (69, 70). New reference. */
+json_t *static_analyse(const struct micro_sample *s, struct buf *disasm, struct err *e);
+
+/* ---- dynamic.c ---- */
+
+/* dynamic.json's object: the sample run in a garden of its own for o->seconds. Whatever the sample does is a finding; NULL
+ * only when no garden can be had (69), or for want of disk or memory. New reference. */
+json_t *dynamic_analyse(const struct micro_sample *s, const struct micro_options *o, struct micro_extra *extra, struct err *e);
+
+/* ---- verdict.c ---- */
+
+struct verdict;                /* the weights and thresholds of rules/verdict.json */
+struct verdict *verdict_open(struct err *e);
+/* verdict.json's object from about.json, static.json and dynamic.json (either of the latter may be NULL). New reference. */
+json_t *verdict_judge(const struct verdict *v, const char *sha256, const json_t *about, const json_t *stat, const json_t *dynamic);
+void verdict_free(struct verdict *v);
+
+#endif
