@@ -2,7 +2,9 @@
 
 BUILD   ?= build
 PREFIX  ?= /usr/local
+DESTDIR ?=
 CC      ?= gcc
+CLANG   ?= clang
 CFLAGS  ?= -O2 -g
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual \
            -Wwrite-strings -Wvla -Wformat=2 -Werror
@@ -10,6 +12,7 @@ HARDEN  := -fstack-protector-strong -fPIE
 CPPFLAGS_ALL := -Ilib -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(CPPFLAGS)
 CFLAGS_ALL   := -std=c17 $(WARN) $(HARDEN) $(CFLAGS) $(SAN)
 LDFLAGS_ALL  := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) $(SAN)
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 # ---- rooms: what each uses (rooms of lower floors only) and the library it owns ----
 
@@ -62,49 +65,120 @@ HELPERS := helper-static helper-garden
 TOOL_helper-static := code confine base
 TOOL_helper-garden := garden confine base
 
-# ---- objects ----
-
-objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard lib/$(1)/*.c))
-arch = $(foreach r,$(1),$(BUILD)/lib/lib$(r).a)
-libs = $(foreach r,$(1),$(LIBS_$(r)))
-
-BIN     := $(TOOLS:%=$(BUILD)/bin/%)
-LIBEXEC := $(HELPERS:%=$(BUILD)/libexec/muss/%)
+# ---- what is built: everything twice, plain and under the sanitizers ----
 
 .DELETE_ON_ERROR:
-.PHONY: all deps check demo lint asan fuzz-smoke bench valgrind install clean unit
+.PHONY: all deps check demo lint asan fuzz fuzz-smoke bench valgrind install uninstall clean
 
-all: $(BIN) $(LIBEXEC)
+all: $(TOOLS:%=$(BUILD)/bin/%) $(HELPERS:%=$(BUILD)/libexec/muss/%)
 
-$(BUILD)/obj/%.o: %.c Makefile
+# The goals that a fresh machine is asked for install first what is missing.
+ifneq ($(filter deps check demo lint asan fuzz fuzz-smoke bench valgrind,$(MAKECMDGOALS)),)
+DEPS := $(BUILD)/.deps
+endif
+deps: $(BUILD)/.deps
+$(BUILD)/.deps: .ci/packages
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	@.ci/deps .ci/packages
+	@touch $@
+
+# $(call variant,FOLDER,FLAGS): the rules for objects, rooms, tools and unit tests below FOLDER.
+srcs = $(wildcard lib/$(1)/*.c)
+libs = $(foreach r,$(1),$(LIBS_$(r)))
+arch = $(foreach r,$(2),$(1)/lib/lib$(r).a)
+
+define variant
+$(1)/obj/%.o: %.c Makefile | $$(DEPS)
+	@mkdir -p $$(@D)
+	$$(CC) $$(CPPFLAGS_ALL) $$(CFLAGS_ALL) $(2) -MMD -MP -c -o $$@ $$<
+
+$(foreach r,$(ROOMS),$(eval $(call room,$(1),$(r))))
+$(foreach t,$(TOOLS),$(eval $(call link,$(1)/bin/$(t),$(1),cmd/$(t),$(TOOL_$(t)),$(2))))
+$(foreach t,$(HELPERS),$(eval $(call link,$(1)/libexec/muss/$(t),$(1),cmd/$(t),$(TOOL_$(t)),$(2))))
+$(foreach u,$(UNIT),$(eval $(call link,$(1)/unit/$(u),$(1),t/unit/$(u),$(call room_of,$(u)) $(USES_$(call room_of,$(u))),$(2))))
+endef
 
 define room
-$(BUILD)/lib/lib$(1).a: $(call objs,$(1))
+$(1)/lib/lib$(2).a: $(patsubst %.c,$(1)/obj/%.o,$(call srcs,$(2)))
 	@mkdir -p $$(@D)
 	@rm -f $$@
 	ar rcsD $$@ $$^
 endef
-$(foreach r,$(ROOMS),$(eval $(call room,$(r))))
 
-define tool
-$(2)/$(1): $(BUILD)/obj/cmd/$(1).o $(call arch,$(TOOL_$(1)))
+define link
+$(1): $(2)/obj/$(3).o $(call arch,$(2),$(4))
 	@mkdir -p $$(@D)
-	$(CC) $(LDFLAGS_ALL) -o $$@ $$^ $(call libs,$(TOOL_$(1)))
+	$$(CC) $$(LDFLAGS_ALL) $(5) -o $$@ $$^ $(call libs,$(4))
 endef
-$(foreach t,$(TOOLS),$(eval $(call tool,$(t),$(BUILD)/bin)))
-$(foreach t,$(HELPERS),$(eval $(call tool,$(t),$(BUILD)/libexec/muss)))
 
-# ---- unit tests: t/unit/ROOM_thing.c tests room ROOM ----
+# t/unit/ROOM_thing.c tests room ROOM, and links it and what it uses.
+UNIT    := $(patsubst t/unit/%.c,%,$(wildcard t/unit/*.c))
+room_of  = $(firstword $(subst _, ,$(1)))
 
-UNIT := $(patsubst t/unit/%.c,$(BUILD)/unit/%,$(wildcard t/unit/*.c))
-define unit
-$(BUILD)/unit/$(1): $(BUILD)/obj/t/unit/$(1).o $(call arch,$(2) $(USES_$(2)))
-	@mkdir -p $$(@D)
-	$(CC) $(LDFLAGS_ALL) -o $$@ $$^ $(call libs,$(2) $(USES_$(2)))
+$(eval $(call variant,$(BUILD),))
+$(eval $(call variant,$(BUILD)/san,$(SANITIZE)))
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+tested = $(TOOLS:%=$(1)/bin/%) $(HELPERS:%=$(1)/libexec/muss/%) $(UNIT:%=$(1)/unit/%)
+
+check: $(call tested,$(BUILD))
+	@t/run $(BUILD)
+
+asan: $(call tested,$(BUILD)/san)
+	@t/run $(BUILD)/san
+
+demo: all
+	@t/demo.sh $(BUILD)
+
+valgrind: all
+	@t/valgrind.sh $(BUILD)
+
+bench: all
+	@for b in t/bench-*.sh; do $$b $(BUILD) || exit 1; done
+
+# ---- fuzzing: t/fuzz/fuzz_NAME.c names its rooms in a line "rooms: a b c" ----
+
+FUZZ := $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/*.c))
+FUZZ_SAN := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+FUZZ_SECONDS ?= 20
+fuzz_rooms = $(shell sed -n 's/.*rooms: *\([a-z ]*\).*/\1/p' t/fuzz/$(1).c)
+
+$(BUILD)/fuzz/obj/%.o: %.c Makefile | $(DEPS)
+	@mkdir -p $(@D)
+	$(CLANG) $(CPPFLAGS_ALL) -std=c17 -O1 -g $(FUZZ_SAN) -MMD -MP -c -o $@ $<
+$(foreach r,$(ROOMS),$(eval $(call room,$(BUILD)/fuzz,$(r))))
+define fuzzer
+$(BUILD)/fuzz/$(1): $(BUILD)/fuzz/obj/t/fuzz/$(1).o $(call arch,$(BUILD)/fuzz,$(call fuzz_rooms,$(1)))
+	$$(CLANG) -fsanitize=fuzzer,address,undefined -o $$@ $$^ $(call libs,$(call fuzz_rooms,$(1)))
 endef
-$(foreach u,$(UNIT:$(BUILD)/unit/%=%),$(eval $(call unit,$(u),$(firstword $(subst _, ,$(u))))))
-unit: $(UNIT)
+$(foreach f,$(FUZZ),$(eval $(call fuzzer,$(f))))
 
--include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+fuzz: $(FUZZ:%=$(BUILD)/fuzz/%)
+fuzz-smoke: fuzz
+	@t/fuzz/smoke $(BUILD)/fuzz $(FUZZ_SECONDS)
+
+lint: all
+	@t/lint $(BUILD)
+
+# ---- installation ----
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/muss $(DESTDIR)$(PREFIX)/share/muss \
+		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 755 $(TOOLS:%=$(BUILD)/bin/%) $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(HELPERS:%=$(BUILD)/libexec/muss/%) $(DESTDIR)$(PREFIX)/libexec/muss
+	cp -R rules/. $(DESTDIR)$(PREFIX)/share/muss
+	for s in 1 5 7; do install -m 644 man/*.$$s $(DESTDIR)$(PREFIX)/share/man/man$$s || exit 1; done
+	install -m 644 man/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/muss
+	for t in $(TOOLS); do ln -sf muss $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$t || exit 1; done
+
+uninstall:
+	rm -f $(TOOLS:%=$(DESTDIR)$(PREFIX)/bin/%) $(TOOLS:%=$(DESTDIR)$(PREFIX)/share/bash-completion/completions/%) \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/muss
+	rm -f $(foreach m,$(notdir $(wildcard man/*.[157])),$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(m))
+	rm -rf $(DESTDIR)$(PREFIX)/libexec/muss $(DESTDIR)$(PREFIX)/share/muss
+
+clean:
+	rm -rf $(BUILD)

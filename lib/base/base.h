@@ -47,6 +47,11 @@ void err_clear(struct err *e);
 const char *err_q(const char *s);
 const char *err_qn(const void *s, size_t len);
 
+/* ---- utf8.c ---- */
+
+/* The length of the valid UTF-8 sequence (RFC 3629) that p's n >= 1 bytes begin with, and its code point; 0: none. */
+size_t utf8_length(const unsigned char *p, size_t n, uint32_t *cp);
+
 /* ---- msg.c: what a tool says on standard error; each message is one write ---- */
 
 void msg_init(const char *tool);            /* the name before each message */

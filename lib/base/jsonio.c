@@ -128,36 +128,6 @@ json_t *jsonio_array(json_t *o, const char *key)
 	return v;
 }
 
-/* The length of the valid UTF-8 sequence at p that does not fall into our own range, or 0. */
-static size_t plain_utf8(const unsigned char *p, size_t n)
-{
-	size_t len, i;
-	uint32_t c;
-
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] >= 0xc2 && p[0] <= 0xdf)
-		len = 2, c = p[0] & 0x1f;
-	else if (p[0] >= 0xe0 && p[0] <= 0xef)
-		len = 3, c = p[0] & 0x0f;
-	else if (p[0] >= 0xf0 && p[0] <= 0xf4)
-		len = 4, c = p[0] & 0x07;
-	else
-		return 0;
-	if (len > n)
-		return 0;
-	for (i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	if ((len == 3 && (c < 0x800 || (c >= 0xd800 && c <= 0xdfff))) || (len == 4 && (c < 0x10000 || c > 0x10ffff)))
-		return 0;
-	if (c >= ESCAPE_BASE + 0x80 && c <= ESCAPE_BASE + 0xff)
-		return 0;
-	return len;
-}
-
 json_t *jsonio_bytes(const void *s, size_t n)
 {
 	const unsigned char *p = s;
@@ -166,9 +136,10 @@ json_t *jsonio_bytes(const void *s, size_t n)
 
 	n = strnlen(s, n);
 	for (size_t i = 0; i < n;) {
-		size_t len = plain_utf8(p + i, n - i);
+		uint32_t cp;
+		size_t len = utf8_length(p + i, n - i, &cp);
 
-		if (len) {
+		if (len && !(cp >= ESCAPE_BASE + 0x80 && cp <= ESCAPE_BASE + 0xff)) {
 			buf_add(&b, p + i, len);
 			i += len;
 		} else {

@@ -39,8 +39,8 @@ int tool_getopt(struct tool *t, const char *own, const struct option *longs)
 	}
 	for (; longs && longs->name && n < sizeof all / sizeof *all - 1; longs++)
 		all[n++] = *longs;
-	/* '+': options stand before operands, so that an operand is never taken for an option; ':': own messages. */
-	snprintf(letters, sizeof letters, "+:hVqv%s", own);
+	/* ':': the messages are ours. */
+	snprintf(letters, sizeof letters, ":hVqv%s", own);
 	opterr = 0;
 	for (;;) {
 		c = getopt_long(t->argc, t->argv, letters, all, NULL);

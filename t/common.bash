@@ -1,0 +1,35 @@
+# common: what every bats file loads. $BIN: the tools under test; $TMP: this test's scratch folder.
+# shellcheck shell=bash
+
+bats_require_minimum_version 1.5.0
+
+ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+MUSS_BUILD=${MUSS_BUILD:-$ROOT/build}
+BIN=$MUSS_BUILD/bin
+LIBEXEC=$MUSS_BUILD/libexec/muss
+TMP=$BATS_TEST_TMPDIR
+PATH=$BIN:$PATH
+export ROOT MUSS_BUILD BIN LIBEXEC TMP PATH
+export NO_COLOR=1
+
+need_root() {
+	[ "$(id -u)" -eq 0 ] || skip "needs root"
+}
+
+# Under AddressSanitizer addresses, memory limits and timings differ.
+asan_build() {
+	[[ $MUSS_BUILD == *san ]]
+}
+
+# fails CODE COMMAND...: COMMAND ends with CODE, prints nothing on stdout and exactly one line on stderr.
+fails() {
+	local want=$1
+	shift
+	run --separate-stderr -- "$@"
+	if [ "$status" -ne "$want" ] || [ -n "$output" ] || [ "${#stderr_lines[@]}" -ne 1 ]; then
+		echo "# wanted exit $want, no output, one line of error; got exit $status"
+		echo "# stdout: $output"
+		echo "# stderr: $stderr"
+		return 1
+	fi
+}
