@@ -22,6 +22,7 @@ asan_build() {
 }
 
 # fails CODE COMMAND...: COMMAND ends with CODE, prints nothing on stdout and exactly one line on stderr.
+# shellcheck disable=SC2154 # run sets status, output and stderr
 fails() {
 	local want=$1
 	shift

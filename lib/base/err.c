@@ -98,7 +98,7 @@ const char *err_qn(const void *s, size_t len)
 				*w++ = (char)cp;
 			} else {
 				for (size_t j = 0; j < k; j++)
-					w += sprintf(w, "\\x%02x", p[i + j]);
+					w += snprintf(w, 5, "\\x%02x", p[i + j]);
 			}
 			i += k;
 		} else {

@@ -1,0 +1,35 @@
+# Completion of the muss tools for bash: options come from each tool's own -h, so that they cannot differ from it.
+# shellcheck shell=bash
+
+_muss()
+{
+	local tool=${1##*/} cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verbs words
+	COMPREPLY=()
+	case $tool in
+	mwhite) verbs="build add query info" ;;
+	mkey) verbs="init issue request sign revoke" ;;
+	mnicter) verbs="micro" ;;
+	magent) verbs="run status undo" ;;
+	mcenter) verbs="run status" ;;
+	*) verbs= ;;
+	esac
+	if [ -n "$verbs" ] && [ "$COMP_CWORD" -eq 1 ] && [[ $cur != -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur")
+		[ "$tool" = mwhite ] || return
+	fi
+	case $tool:$prev in
+	mverify:-e) mapfile -t COMPREPLY < <(compgen -W "host" -- "$cur") && return ;;
+	mgen:-t) mapfile -t COMPREPLY < <(compgen -W "linux-x86_64" -- "$cur") && return ;;
+	mscan:--explain) mapfile -t COMPREPLY < <(compgen -W "$("$1" --list-signs 2>/dev/null | cut -f1 -d' ')" -- "$cur") && return ;;
+	mkey:*) [ "$COMP_CWORD" -eq 3 ] && [ "${COMP_WORDS[1]}" = issue ] &&
+		mapfile -t COMPREPLY < <(compgen -W "host front analysis signer" -- "$cur") && return ;;
+	esac
+	if [[ $cur == -* ]]; then
+		words=$("$1" -h 2>/dev/null | grep -oE '(^|[][ ,|])--?[a-zA-Z][a-z-]*' | tr -d '][ ,|' | sort -u)
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+		return
+	fi
+	mapfile -O "${#COMPREPLY[@]}" -t COMPREPLY < <(compgen -f -- "$cur")
+}
+
+complete -o filenames -F _muss mscan mwhite mpack mls msend mrecv mkey mnicter mgen mverify magent mcenter
