@@ -1,0 +1,106 @@
+/* helper_run: what each end of a helper is called. The test is its own helper: it stands beside itself. */
+#include "confine/confine.h"
+#include "unit.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Not what a compiler can see through. */
+static int *volatile nowhere;
+
+static int helper_main(const char *act)
+{
+	const struct confine_limits limits = { 512 * MIB, 2, MIB };
+	struct err e = { 0 };
+	char text[64] = "";
+
+	if (!strcmp(act, "env"))
+		return printf("%s %s\n", getenv("HOME") ? "HOME" : "none", getenv("MUSS_SHARE")) < 0;
+	if (!strcmp(act, "fds")) {
+		for (int fd = 0; fd < 1024; fd++)
+			if (fcntl(fd, F_GETFD) >= 0)
+				printf("%d ", fd);
+		return 0;
+	}
+	if (!strcmp(act, "unavailable")) {
+		fprintf(stderr, "no seccomp here\n");
+		return EX_UNAVAILABLE;
+	}
+	if (confine_enter(CONFINE_PARSER, &limits, &e))
+		return msg_fail(&e);
+	if (!strcmp(act, "echo")) {
+		ssize_t n = read(3, text, sizeof text);
+		bool can_write = write(3, "x", 1) == 1;
+
+		printf("%.*s%s\n", (int)(n > 0 ? n : 0), text, can_write ? " written" : "");
+	} else if (!strcmp(act, "crash")) {
+		raise(SIGSEGV);
+		*nowhere = 1;
+	} else if (!strcmp(act, "socket")) {
+		return socket(AF_INET, SOCK_STREAM, 0);
+	} else if (!strcmp(act, "spin")) {
+		for (volatile unsigned n = 1; n; n |= 1)
+			;
+	} else if (!strcmp(act, "sleep")) {
+		sleep(60);
+	} else if (!strcmp(act, "memory")) {
+		for (;;)
+			memset(buf_alloc(64 * MIB), 1, 64 * MIB);
+	} else if (!strcmp(act, "flood")) {
+		memset(text, 'x', sizeof text);
+		for (size_t i = 0; i < 70 * MIB / sizeof text; i++)
+			fwrite(text, 1, sizeof text, stdout);
+	}
+	fflush(stdout);
+	return !strcmp(act, "three") ? 3 : 0;
+}
+
+static struct helper_result last;
+
+static int run(const char *act, int ms)
+{
+	const char *args[] = { "--helper", act, NULL };
+	struct err e = { 0 };
+	int fd = io_tmp(&e), rc;
+
+	helper_free(&last);
+	if (fd < 0 || io_write(fd, "the sample", 10))
+		return -2;
+	rc = helper_run("confine_helper", args, fd, ms, &last, &e);
+	close(fd);
+	return rc ? -e.code : (int)last.end;
+}
+
+int main(int argc, char **argv)
+{
+	struct err e = { 0 };
+	int64_t start;
+
+	if (argc == 3 && !strcmp(argv[1], "--helper"))
+		return helper_main(argv[2]);
+	setenv("MUSS_SHARE", "/rules", 1);
+	OK(run("echo", 5000) == HELPER_DONE && last.status == 0, "a helper that ends well is done");
+	OK_STR(buf_str(&last.out), "the sample\n", "it reads the sample from its start, and cannot write to it");
+	OK(run("three", 5000) == HELPER_DONE && last.status == 3, "another exit code is handed on");
+	OK(run("env", 5000) == HELPER_DONE, "environment");
+	OK_STR(buf_str(&last.out), "none /rules\n", "the environment is empty but for MUSS_SHARE");
+	OK(run("fds", 5000) == HELPER_DONE, "descriptors");
+	OK_STR(buf_str(&last.out), "0 1 2 3 ", "no other descriptor is open");
+	OK(run("crash", 5000) == HELPER_CRASHED, "a crash is a crash");
+	OK(run("socket", 5000) == HELPER_REFUSED, "a refused call is told apart");
+	start = clock_mono_ms();
+	OK(run("sleep", 300) == HELPER_TIMEOUT, "the wall clock ends a helper that sleeps");
+	OK(clock_mono_ms() - start < 3000, "and does so in time");
+	OK(run("spin", 20000) == HELPER_TIMEOUT, "processor time ends a helper that computes");
+#ifndef __SANITIZE_ADDRESS__
+	OK(run("memory", 10000) == HELPER_MEMORY, "want of memory is told apart");
+#endif
+	OK(run("flood", 20000) == HELPER_DONE && last.out.len == CAP_JSON, "output is cut at its cap and the helper does not hang");
+	OK(run("unavailable", 5000) == -EX_UNAVAILABLE, "a helper that cannot be confined is an error");
+	OK(helper_run("no-such-helper", NULL, -1, 1000, &last, &e) && e.code == EX_UNAVAILABLE, "a helper that is not there is an error");
+	helper_free(&last);
+	return unit_end();
+}
