@@ -55,7 +55,7 @@ static const char *const compiler_reads[] = { "/usr", "/lib", "/lib64", "/opt" }
 
 #ifdef __SANITIZE_ADDRESS__
 /* What the sanitizer's run time does while it unmaps shadow memory or reports. */
-static const int sanitizer_calls[] = { SCMP_SYS(tgkill), SCMP_SYS(kill), SCMP_SYS(mincore), SCMP_SYS(dup), SCMP_SYS(getppid) };
+static const int sanitizer_calls[] = { SCMP_SYS(mincore), SCMP_SYS(dup), SCMP_SYS(getppid) };
 #endif
 
 static int set_limit(int which, rlim_t value, const char *name, struct err *e)
@@ -150,6 +150,8 @@ static int set_seccomp(enum confine_profile p, struct err *e)
 	/* fstat() of some C libraries; a name could still be put there, which tells a file's size and no more. */
 	const struct scmp_arg_cmp by_fd[] = { SCMP_A0(SCMP_CMP_MASKED_EQ, 0x80000000, 0),
 		SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH) };
+	/* abort(), with which libraries answer a broken heap: to ourselves alone. */
+	const struct scmp_arg_cmp to_self = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int r = -ENOMEM;
 
@@ -159,7 +161,8 @@ static int set_seccomp(enum confine_profile p, struct err *e)
 		if ((r = add(ctx, SCMP_ACT_ALLOW, parser_calls[i])))
 			goto out;
 	if ((r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &no_exec)) ||
-	    (r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, &no_exec)))
+	    (r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, &no_exec)) ||
+	    (r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &to_self)))
 		goto out;
 	if (p == CONFINE_COMPILER) {
 		for (size_t i = 0; i < sizeof compiler_calls / sizeof *compiler_calls; i++)
