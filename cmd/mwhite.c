@@ -1,0 +1,270 @@
+/* mwhite: the whitelist: builds and asks its index; with no verb, drops known-good code from a case. */
+#include "casefile/casefile.h"
+#include "known/known.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+"usage: mwhite -d INDEX [-o FILE] [--keep-all] [case]\n"
+"       mwhite build -o INDEX [--dpkg] [--dir DIR]... [--list FILE]... [--all] [--root DIR] [-j]\n"
+"       mwhite add -d INDEX [-o INDEX] [sources as for build] [-j]\n"
+"       mwhite query -d INDEX [-j] DIGEST|FILE...\n"
+"       mwhite info -d INDEX [-j]\n"
+"Drops the pieces of code from a case whose digest is known good; builds and asks the index of such digests.\n"
+"  -d INDEX      the index to use\n"
+"  -o FILE       where the case or the index goes\n"
+"  --keep-all    keep known code, marked \"known\" in its about.json\n"
+"  --dpkg        source: files of Debian packages that match their package's own sum\n"
+"  --dir DIR     source: all code below a folder\n"
+"  --list FILE   source: a list of SHA-256 (sha256sum's form, bare, or the first column of CSV; -: standard input)\n"
+"  --all         take in all files, not only what may be code\n"
+"  --root DIR    --dpkg reads the system below DIR\n"
+"  -j            JSON instead of text    -q  less    -v  more    -V  version    -h  this help\n"
+"Examples:\n"
+"  mwhite build -o known.idx --dpkg --dir /opt && mscan | mwhite -d known.idx | mls\n"
+"  mwhite query -d known.idx /bin/sh\n"
+"Exit: 0 done; 1 something is unknown (query); 64 usage; 65 bad index, list or case; 66 no input; 74 input or output;\n"
+"  75 try again later; 77 not permitted.\n";
+
+struct source { char kind; const char *path; };
+struct options {
+	struct tool t;
+	const char *index, *root;
+	bool all, keep_all;
+	struct source *sources;
+	size_t n;
+};
+
+static int build(const struct options *o, bool add, struct err *e)
+{
+	struct known_stats s = {0};
+	struct index *old = NULL;
+	const char *out = o->t.out ? o->t.out : add ? o->index : NULL;
+	int64_t start = clock_mono_ms();
+	uint64_t count = 0;
+	struct build *b;
+	int rc = -1;
+
+	if (!out || !strcmp(out, "-"))
+		tool_usage(&o->t, "where does the index go? give -o INDEX");
+	if (!o->n)
+		tool_usage(&o->t, "an index of what? give --dpkg, --dir or --list");
+	if (add && !(old = index_open(o->index ? o->index : out, e)))
+		return -1;
+	if (!(b = build_new(e)))
+		goto out;
+	if (old && build_add_index(b, old, e) < 0)
+		goto abort;
+	for (size_t i = 0; i < o->n; i++) {
+		const struct source *src = &o->sources[i];
+
+		if (src->kind == 'p' ? dpkg_add(b, o->root, o->all, &s, e) < 0 :
+		    src->kind == 'r' ? folder_add(b, src->path, o->all, &s, e) < 0 : list_add(b, src->path, &s, e) < 0)
+			goto abort;
+	}
+	if ((rc = build_finish(b, out, &count, e)) < 0)
+		goto out;
+	double seconds = (double)(clock_mono_ms() - start) / 1000;
+
+	if (o->t.json) {
+		json_t *j = json_pack("{sI sI sI sI sI sI sI sI sI sI sI sf}", "files", (json_int_t)s.files, "code", (json_int_t)s.code,
+			"matched", (json_int_t)s.matched, "altered", (json_int_t)s.altered, "missing", (json_int_t)s.missing,
+			"unreadable", (json_int_t)s.unreadable, "changing", (json_int_t)s.changing, "packages",
+			(json_int_t)s.packages, "packages_without_sums", (json_int_t)s.packages_without_sums, "bytes",
+			(json_int_t)s.bytes, "digests", (json_int_t)count, "seconds", seconds);
+
+		jsonio_print(stdout, j);
+		json_decref(j);
+	} else if (msg_get_level() >= 0) {
+		fprintf(stderr, "mwhite: %llu digests known: %llu files, %llu of them code, %llu matched, %llu altered, %llu missing, "
+			"%llu unreadable, %llu changing, %.1f s\n", (unsigned long long)count, (unsigned long long)s.files,
+			(unsigned long long)s.code, (unsigned long long)s.matched, (unsigned long long)s.altered,
+			(unsigned long long)s.missing, (unsigned long long)s.unreadable, (unsigned long long)s.changing, seconds);
+	}
+	goto out;
+abort:
+	build_abort(b);
+out:
+	index_close(old);
+	return rc;
+}
+
+static struct index *open_index(const struct options *o, struct err *e)
+{
+	struct index *x;
+
+	if (!o->index)
+		tool_usage(&o->t, "which index? give -d INDEX");
+	x = index_open(o->index, e);
+	if (x && index_outdated(x, o->root))
+		msg_warn("%s is older than the package database: 'mwhite add -d %s --dpkg' brings it up to date", err_q(o->index),
+			err_q(o->index));
+	return x;
+}
+
+static int query(const struct options *o, char **operands, struct err *e)
+{
+	struct index *x = open_index(o, e);
+	int rc = 0;
+
+	if (!x)
+		return -1;
+	if (!*operands)
+		tool_usage(&o->t, "what is asked for? give digests or files");
+	for (; *operands && rc >= 0; operands++) {
+		struct index_hit hit = {0};
+		char hex[DIGEST_HEX];
+		bool known;
+
+		if (digest_ok(*operands)) {
+			memcpy(hex, *operands, sizeof(hex));
+		} else {
+			int fd = io_open_in(*operands, e);
+
+			if (fd < 0 || digest_fd(fd, CAP_BODY, hex, NULL, e) < 0)
+				rc = -1;
+			io_close(&fd);
+			if (rc < 0)
+				break;
+		}
+		known = index_find_hex(x, hex, &hit);
+		rc = known ? rc : EX_NO;
+		if (o->t.json) {
+			json_t *j = json_pack("{so ss sb}", "query", jsonio_name(*operands), "sha256", hex, "known", known);
+
+			if (known)
+				json_object_set_new(j, "source", jsonio_name(hit.source));
+			if (hit.name)
+				json_object_set_new(j, "name", jsonio_name(hit.name));
+			jsonio_print(stdout, j);
+			json_decref(j);
+		} else if (known) {
+			printf("known    %s  %s%s%s\n", hex, err_q(hit.source), hit.name ? "  " : "", hit.name ? err_q(hit.name) : "");
+		} else {
+			printf("unknown  %s  %s\n", hex, strcmp(hex, *operands) ? err_q(*operands) : "");
+		}
+	}
+	index_close(x);
+	return rc;
+}
+
+static int info(const struct options *o, struct err *e)
+{
+	struct index *x = open_index(o, e);
+	json_t *j;
+	const char *key;
+	json_t *v;
+	int rc;
+
+	if (!x)
+		return -1;
+	if ((rc = index_verify(x, e)) == 0) {
+		j = index_info(x);
+		if (o->t.json) {
+			jsonio_print(stdout, j);
+		} else {
+			json_object_foreach(j, key, v) {
+				char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+
+				printf("%-9s %s\n", key, json_is_string(v) ? json_string_value(v) : text ? text : "");
+				free(text);
+			}
+		}
+		json_decref(j);
+	}
+	index_close(x);
+	return rc;
+}
+
+struct filter { const struct index *x; bool keep_all; uint64_t seen, known, kept; };
+
+static int about(void *ctx, const char *sha256, json_t *a, struct err *e)
+{
+	struct filter *f = ctx;
+	struct index_hit hit;
+	const char *why;
+	json_t *mark;
+
+	(void)e;
+	f->seen++;
+	json_object_del(a, "known");
+	if (!index_find_hex(f->x, sha256, &hit))
+		return 1;
+	f->known++;
+	why = decide_keep(a);
+	if (!why && !f->keep_all)
+		return 0;
+	f->kept++;
+	mark = json_pack("{so}", "source", jsonio_name(hit.source));
+	if (hit.name)
+		json_object_set_new(mark, "name", jsonio_name(hit.name));
+	if (why)
+		json_object_set_new(mark, "kept", json_string(why));
+	json_object_set_new(a, "known", mark);
+	return 1;
+}
+
+static int filter(const struct options *o, const char *path, struct err *e)
+{
+	struct filter f = {.keep_all = o->keep_all};
+	struct casefilter cf = {.tool = "mwhite", .ctx = &f, .about = about};
+	struct index *x = open_index(o, e);
+	struct atomic *a = NULL;
+	int in = -1, rc = -1;
+
+	if (!x)
+		return -1;
+	f.x = x;
+	if ((in = io_open_in(path, e)) < 0 || !(a = atomic_open(o->t.out, 0600, false, e)))
+		goto out;
+	if (casefilter_run(&cf, in, atomic_fd(a), e) < 0)
+		goto out;
+	rc = atomic_commit(a, e);
+	a = NULL;
+	msg_info("%llu of %llu pieces of code are known good, %llu of these kept", (unsigned long long)f.known,
+		(unsigned long long)f.seen, (unsigned long long)f.kept);
+out:
+	atomic_abort(a);
+	io_close(&in);
+	index_close(x);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{"dpkg", no_argument, NULL, 'p'}, {"dir", required_argument, NULL, 'r'}, {"list", required_argument, NULL, 'l'},
+		{"all", no_argument, NULL, 'a'}, {"keep-all", no_argument, NULL, 'k'}, {"root", required_argument, NULL, 'R'}, {0},
+	};
+	struct options o = {.sources = buf_alloc((size_t)argc * sizeof(*o.sources))};
+	struct err e = {0};
+	char **operands;
+	int c, rc;
+
+	tool_init(&o.t, "mwhite", usage, argc, argv);
+	while ((c = tool_getopt(&o.t, "d:o:j", longs)) != -1)
+		switch (c) {
+		case 'd': o.index = optarg; break;
+		case 'p': case 'r': case 'l': o.sources[o.n++] = (struct source){(char)c, optarg}; break;
+		case 'a': o.all = true; break;
+		case 'k': o.keep_all = true; break;
+		case 'R': o.root = optarg; break;
+		}
+	operands = argv + optind;
+	const char *verb = *operands ? *operands : "";
+
+	if (!strcmp(verb, "query"))
+		rc = query(&o, operands + 1, &e);
+	else if (*verb && operands[1])
+		tool_usage(&o.t, "unexpected operand %s", err_q(operands[1]));
+	else if (!strcmp(verb, "build") || !strcmp(verb, "add"))
+		rc = build(&o, *verb == 'a', &e);
+	else if (!strcmp(verb, "info"))
+		rc = info(&o, &e);
+	else
+		rc = filter(&o, *operands, &e);
+	free(o.sources);
+	return tool_end(&o.t, rc, &e);
+}

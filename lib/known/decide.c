@@ -1,0 +1,77 @@
+/* decide: may a piece of code whose digest is known good be dropped? What is in memory, and how it is used, count too. */
+#include "known/known.h"
+
+#include <fnmatch.h>
+#include <string.h>
+
+/* Signs that say something of how a program is used or what became of it, which its file's digest cannot excuse. */
+static const char *const telling[] = {
+	"text-modified", "memory-modified", "preload-environment", "preload-file", "kernel-thread-name", "traced", "injected",
+	"hidden-process", "masquerade", "argv-mismatch", "inline-code", "startup-inline", "memfd",
+};
+
+static const char *const interpreters[] = {
+	"sh", "bash", "dash", "zsh", "ksh", "mksh", "ash", "busybox", "python*", "perl*", "ruby*", "lua*", "node", "nodejs", "php*",
+	"tclsh*", "env", "awk", "gawk", "mawk", "xargs", "nohup", "setsid", "socat", "curl", "wget", "nc", "nc.*", "ncat",
+};
+
+static bool is_interpreter(const json_t *about)
+{
+	const json_t *paths = json_object_get(about, "paths"), *p;
+	size_t i;
+
+	json_array_foreach(paths, i, p) {
+		const char *path = json_string_value(p), *name;
+
+		if (!path)
+			continue;
+		name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+		for (size_t k = 0; k < sizeof(interpreters) / sizeof(interpreters[0]); k++)
+			if (!fnmatch(interpreters[k], name, 0))
+				return true;
+	}
+	return false;
+}
+
+/* Is the code in the start-up line itself, as `sh -c '...'`, `python3 -e`, or words for a shell behind an interpreter? */
+static bool inline_code(const char *text)
+{
+	static const char *const words[] = {" -c", " -e", " -r", "|", "/dev/tcp/", "<(", "$(", "`", "http://", "https://"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strstr(text, words[i]))
+			return true;
+	return false;
+}
+
+const char *decide_keep(const json_t *about)
+{
+	const json_t *signs = json_object_get(about, "signs"), *sightings = json_object_get(about, "sightings"), *o;
+	const char *kind = jsonio_str(about, "kind");
+	bool interpreter;
+	size_t i;
+
+	if (!kind)
+		return "it has no kind";
+	if (!strcmp(kind, "memory"))
+		return "it was seen in memory only";
+	if (json_array_size(json_object_get(about, "memory")))
+		return "its memory was modified";
+	json_array_foreach(signs, i, o) {
+		const char *name = jsonio_str(o, "name");
+
+		for (size_t k = 0; name && k < sizeof(telling) / sizeof(telling[0]); k++)
+			if (!strcmp(name, telling[k]))
+				return telling[k];
+	}
+	interpreter = is_interpreter(about);
+	json_array_foreach(sightings, i, o) {
+		const char *how = jsonio_str(o, "how"), *text = jsonio_str(o, "text");
+
+		if (jsonio_int(o, "pages_modified", 0) > 0)
+			return "its memory was modified";
+		if (interpreter && how && !strcmp(how, "startup") && text && inline_code(text))
+			return "a start-up entry gives it code to run";
+	}
+	return NULL;
+}

@@ -1,0 +1,101 @@
+/*
+ * known: the whitelist: an index of the SHA-256 of known-good files, the sources it is built from (dpkg's database,
+ * folders, lists of digests), and the decision whether a piece of code may be dropped from a case because of it.
+ * Uses base. Never knows the archive format of a case, nor what a score is.
+ * A wrong "known" is a missed infection: whatever is doubtful here is "unknown".
+ */
+#ifndef KNOWN_H
+#define KNOWN_H
+
+#include "base/base.h"
+
+#define KNOWN_DIGEST 32
+
+/* ---- index.c: the index as a reader sees it, memory-mapped (format: mwhite(1), FILES) ---- */
+
+enum { KNOWN_FROM_DPKG = 1, KNOWN_FROM_DIR = 2, KNOWN_FROM_LIST = 4 };
+
+struct index;
+struct index_hit {
+	const char *source;   /* "coreutils 9.1-1", "dir /opt", "list nsrl.csv": until index_close */
+	const char *name;     /* the file it was seen as, or NULL */
+	uint32_t number;      /* of the source, below index_sources() */
+};
+/* 65 when it is no index, is cut, altered or out of order. Wholly verified up to 64 MiB, above by samples. */
+struct index *index_open(const char *path, struct err *e);
+bool index_find(const struct index *x, const unsigned char digest[KNOWN_DIGEST], struct index_hit *hit); /* hit may be NULL */
+bool index_find_hex(const struct index *x, const char *hex, struct index_hit *hit);   /* false when hex is no digest */
+uint64_t index_count(const struct index *x);
+/* The i-th digest in order; hit may be NULL. */
+const unsigned char *index_get(const struct index *x, uint64_t i, struct index_hit *hit);
+uint64_t index_sources(const struct index *x);
+const char *index_source(const struct index *x, uint64_t number);
+/* The whole file against its own SHA-256, and that it is in order; 65 when not. */
+int index_verify(const struct index *x, struct err *e);
+/* {"format","digests","sources","names","bytes","created","dpkg"?,"from":[..]}; new reference. */
+json_t *index_info(const struct index *x);
+unsigned index_from(const struct index *x);          /* KNOWN_FROM_* */
+int64_t index_dpkg_time(const struct index *x);      /* when dpkg's database was read; 0: never */
+/* Whether dpkg's database under root changed after the index was built from it. */
+bool index_outdated(const struct index *x, const char *root);
+void index_close(struct index *x);
+
+/* ---- build.c: makes an index; memory stays bounded, sorted runs are spilled to unnamed files ---- */
+
+struct build;
+struct build *build_new(struct err *e);
+/* The number of a source, by its name. */
+int build_source(struct build *b, const char *name, uint32_t *source, struct err *e);
+/* The first of equal digests stays. name may be NULL. */
+int build_add(struct build *b, const unsigned char digest[KNOWN_DIGEST], uint32_t source, const char *name, struct err *e);
+/* All of another index; x must live until build_finish: what it has is not added again. */
+int build_add_index(struct build *b, const struct index *x, struct err *e);
+void build_from(struct build *b, unsigned from, int64_t when);                /* notes a kind of source, KNOWN_FROM_* */
+int build_finish(struct build *b, const char *path, uint64_t *count, struct err *e);   /* atomically; frees b in any case */
+void build_abort(struct build *b);
+
+/* ---- crew.c: two threads that read files once, for both sums ---- */
+
+enum crew_result {
+	CREW_TODO, CREW_GOOD, CREW_ALTERED, CREW_MISSING, CREW_NO_CODE, CREW_UNREADABLE, CREW_CHANGING,
+};
+struct crew_item {
+	char *path;                   /* absolute, inside the root */
+	bool md5_known;
+	unsigned char md5[16];        /* it is good only with this sum, when md5_known */
+	uint32_t owner;               /* the caller's */
+	enum crew_result result;
+	unsigned char sha256[KNOWN_DIGEST];
+};
+struct crew_list { struct crew_item *p; size_t len, cap; };
+struct crew_item *crew_add(struct crew_list *l, const char *path, size_t len);   /* valid until the next */
+void crew_free(struct crew_list *l);
+/* Fills in result and sha256 of each item. all: not only what may be code. bytes: read. A file that vanishes or changes
+ * meanwhile is a result, not an error. */
+int crew_run(struct crew_list *l, const char *root, bool all, uint64_t *bytes, struct err *e);
+
+/* ---- dpkg.c, folder.c, list.c: the sources ---- */
+
+struct known_stats {
+	uint64_t files;       /* looked at */
+	uint64_t code;        /* of these, candidates for code (all with `all`) */
+	uint64_t matched;     /* taken in */
+	uint64_t altered;     /* not what the package delivered */
+	uint64_t missing, unreadable, changing;
+	uint64_t packages, packages_without_sums;
+	uint64_t bytes;       /* read */
+};
+/* dpkg's database under root (NULL: "/"): a file is taken in when its MD5 is the one its package states. */
+int dpkg_add(struct build *b, const char *root, bool all, struct known_stats *s, struct err *e);
+/* All files below a folder, links not followed. */
+int folder_add(struct build *b, const char *path, bool all, struct known_stats *s, struct err *e);
+/* SHA-256 lists: sha256sum's forms, bare digests, CSV with the digest first. "-": standard input. 65 names the line. */
+int list_add(struct build *b, const char *path, struct known_stats *s, struct err *e);
+
+/* ---- decide.c ---- */
+
+/* Whether the piece of code that about.json describes, whose digest is known good, may be dropped: not when its memory was
+ * changed, nor when a sign says that the program is misused (mwhite(1) lists them). NULL: it may; else the reason to keep. */
+const char *decide_keep(const json_t *about);
+
+#endif
