@@ -38,14 +38,20 @@ int schema_classify(const char *path, struct member *m, struct err *e);
 
 /*
  * Checks while it streams: names, types, order (case.json first, one code's members together with about.json
- * first, MANIFEST last but for its signature), duplicates, sizes, depth of JSON members, that a body's digest is its
+ * first, MANIFEST last but for its signature), duplicates, sizes, depth of .json members, that a body's digest is its
  * folder's name; and at the end MANIFEST against every member, that nothing is missing, and that the archive was
  * neither cut nor followed by anything. Whatever fails is 65 and names the member (or "the archive").
  */
 struct casein;
 struct casein *casein_open(int fd, struct err *e);       /* fd stays the caller's; zstd or plain is found out */
-int casein_next(struct casein *in, const struct member **m, struct err *e);   /* 1; 0 at the verified end; -1 */
+/* 1; 0 at the verified end; -1. What was not read of the member before is checked all the same. MANIFEST and its
+ * signature are not handed out. case.json is handed out after its format, id and trail were looked at. */
+int casein_next(struct casein *in, const struct member **m, struct err *e);
 ssize_t casein_read(struct casein *in, void *p, size_t n, struct err *e);     /* 0 at the member's end; -1 */
+/* As casein_read, without copying: the bytes stay until the next call. */
+ssize_t casein_block(struct casein *in, const void **p, struct err *e);
+const struct member *casein_member(const struct casein *in);   /* the one that casein_next handed out last */
+const char *casein_digest(const struct casein *in);            /* its SHA-256, once it was read to its end */
 int casein_load(struct casein *in, uint64_t cap, struct buf *out, struct err *e);   /* the whole member */
 json_t *casein_json(struct casein *in, struct err *e);   /* the whole member, parsed; new reference */
 int casein_extract(struct casein *in, int fd, struct err *e);   /* the whole member into fd */
@@ -58,7 +64,8 @@ void casein_close(struct casein *in);
 /* ---- caseout.c: the writer ---- */
 
 struct caseout;
-/* Deterministic but for its members: pax tar, owner 0/0, time 0 of 1970 except case.json. fd stays the caller's. */
+/* Deterministic but for its members: pax tar, owner 0/0, time 0 of 1970 except case.json. fd stays the caller's.
+ * Members out of order, a body under another name than its digest and the like are refused as casein refuses them (65). */
 struct caseout *caseout_open(int fd, bool zstd, struct err *e);
 int caseout_begin(struct caseout *out, const char *path, unsigned mode, uint64_t size, struct err *e);
 int caseout_write(struct caseout *out, const void *p, size_t n, struct err *e);
