@@ -1,6 +1,7 @@
 /*
  * trust: keys, certificates, sealing, signing, revocation. OpenSSL's X.509 and CMS live here (TLS in link,
- * digests in base). Keys are ECDSA P-256. It never knows what it signs.
+ * digests in base). Keys are ECDSA P-256, in files that only their
+ * owner may read (else 77). It never knows what it signs.
  */
 #ifndef TRUST_H
 #define TRUST_H
@@ -14,18 +15,28 @@
 #define ROLE_ANALYSIS "analysis" /* bodies are sealed to it */
 #define ROLE_SIGNER "signer"     /* signs proofs and answers */
 
-/* ---- pki.c: the authority's folder: ca.crt, ca.key, serial, crl.pem, issued/ ---- */
+/* ---- pki.c: the authority's folder: ca.crt, ca.key, crl.pem, issued/ (mode 0700) ---- */
 
-int pki_init(const char *dir, const char *name, int days, struct err *e);  /* refuses to overwrite (73 EX_CANTCREAT) */
-/* A new key and certificate DIR/issued/NAME.{key,crt} (or into outdir); alt: DNS name or IP for ROLE_FRONT, may be NULL. */
+/*
+ * Nothing that exists is overwritten (73 EX_CANTCREAT), but for crl.pem. What appears, appears whole. Keys have mode 0600.
+ * Names: 1 to 64 letters, digits and ._@:-. days: 0 (expired at once: for tests) to 36500. alt: for ROLE_FRONT alone,
+ * comma-separated DNS names and addresses; NULL: the name.
+ */
+int pki_init(const char *dir, const char *name, int days, struct err *e);   /* an empty folder may be there */
+/* DIR/issued/NAME.{key,crt}, or in outdir. A NAME.key without certificate is used. */
 int pki_issue(const char *dir, const char *role, const char *name, const char *alt, int days, const char *outdir, struct err *e);
-int pki_sign_request(const char *dir, const char *role, const char *csr_path, int days, const char *out_path, struct err *e);
-int pki_request(const char *name, const char *key_out, const char *csr_out, struct err *e);  /* the key never leaves its machine */
-int pki_revoke(const char *dir, const char *crt_path, struct err *e);      /* writes crl.pem anew */
+/* On the machine that keeps the key: it never leaves. A key that exists is used (renewal). */
+int pki_request(const char *name, const char *key_out, const char *csr_out, struct err *e);
+/* out_path NULL: DIR/issued/NAME.crt. */
+int pki_sign_request(const char *dir, const char *role, const char *csr_path, const char *alt, int days, const char *out_path,
+		     struct err *e);
+int pki_revoke(const char *dir, const char *crt_path, struct err *e);      /* writes crl.pem anew; valid for 90 days */
+int pki_renew_list(const char *dir, struct err *e);                        /* the same list, for another 90 days */
 
 /* ---- seal.c ---- */
 
 struct seal;   /* a recipient: the centre's analysis certificate */
+/* Refuses (77) a certificate of another role or out of its time. */
 struct seal *seal_open(const char *crt_path, struct err *e);
 /* Seals the bytes of `in` as CMS AuthEnvelopedData (AES-256-GCM, DER) into out; whoever wants them compressed does so before. */
 int seal_fd(struct seal *s, int in, int out, struct err *e);
@@ -42,9 +53,10 @@ struct signer;
 struct signer *sign_open(const char *crt_path, const char *key_path, struct err *e);
 int sign_bytes(struct signer *s, const void *p, size_t n, struct buf *sig, struct err *e);
 const char *sign_name(const struct signer *s);      /* the certificate's CN */
+const char *sign_role(const struct signer *s);
 void sign_free(struct signer *s);
 struct verifier;
-/* crl_path may be NULL. */
+/* crl_path may be NULL. A list past its time refuses everything: `mkey crl` renews it. */
 struct verifier *verify_open(const char *ca_path, const char *crl_path, struct err *e);
 /* Chain, validity, revocation, role and signature. 0 and the signer's CN in name[128], or -1: 65 a bad signature,
  * 77 a certificate that must not sign this. */
@@ -56,5 +68,7 @@ void verify_free(struct verifier *v);
 /* CN and role (OU) of a certificate in DER (a TLS peer's), for link. */
 int cert_subject_der(const unsigned char *der, size_t n, char name[128], char role[64], struct err *e);
 int cert_subject(const char *crt_path, char name[128], char role[64], struct err *e);
+/* {"path","name","role","serial" (hex),"from","until","valid" (now, by the clock alone)}. New reference or NULL. */
+json_t *cert_describe(const char *crt_path, struct err *e);
 
 #endif
