@@ -6,8 +6,8 @@
 
 /* Signs that say something of how a program is used or what became of it, which its file's digest cannot excuse. */
 static const char *const telling[] = {
-	"text-modified", "memory-modified", "preload-environment", "preload-file", "kernel-thread-name", "traced", "injected",
-	"hidden-process", "masquerade", "argv-mismatch", "inline-code", "startup-inline", "memfd",
+	"text-modified", "vdso-modified", "kernel-thread-name", "system-name", "hidden-process", "module-hidden", "preload-file",
+	"preload-environment", "traced", "startup-fetches",
 };
 
 static const char *const interpreters[] = {
