@@ -64,7 +64,8 @@ bool strings_interesting(const char *s, size_t n);
 struct rules;
 /* Compiles every *.yar of a folder, in order of name. Includes are off. 78 with the file and line that is wrong. */
 struct rules *rules_open(const char *folder, struct err *e);
-/* [{"name","tags":[],"meta":{},"matches":[{"offset","text"}]}]: at most 16 matches a rule. NULL: out of memory or time (75). */
+/* [{"name","tags":[],"meta":{},"matches":[{"offset","text"}]}]: at most 16 matches a rule. When time runs out: what was found so
+ * far, and e->code is 75. NULL: out of memory. */
 json_t *rules_scan(struct rules *r, const void *p, size_t n, int seconds, struct err *e);
 void rules_free(struct rules *r);
 
