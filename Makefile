@@ -38,7 +38,7 @@ LIBS_base     := -ljansson -lsqlite3 -lcrypto
 LIBS_casefile := -larchive
 LIBS_trust    := -lcrypto
 LIBS_confine  := -lseccomp
-LIBS_code     := -lcapstone -lyara
+LIBS_code     := -lcapstone -lyara -lm
 LIBS_link     := -levent -levent_openssl -lssl -lcrypto
 LIBS_remedy   := -ltcc -ldl
 
@@ -95,6 +95,7 @@ $(1)/obj/%.o: %.c Makefile | $$(DEPS)
 $(foreach r,$(ROOMS),$(eval $(call room,$(1),$(r))))
 $(foreach t,$(TOOLS),$(eval $(call link,$(1)/bin/$(t),$(1),cmd/$(t),$(TOOL_$(t)),$(2))))
 $(foreach t,$(HELPERS),$(eval $(call link,$(1)/libexec/muss/$(t),$(1),cmd/$(t),$(TOOL_$(t)),$(2))))
+$(foreach p,$(PROBES),$(eval $(call link,$(1)/t/$(p),$(1),t/$(p),$(PROBE_$(p)),$(2))))
 $(foreach u,$(UNIT),$(eval $(call link,$(1)/unit/$(u),$(1),t/unit/$(u),$(call room_of,$(u)) $(USES_$(call room_of,$(u))),$(2))))
 endef
 
@@ -115,12 +116,17 @@ endef
 UNIT    := $(patsubst t/unit/%.c,%,$(wildcard t/unit/*.c))
 room_of  = $(firstword $(subst _, ,$(1)))
 
+# Programs that tests use and nobody installs: t/NAME.c.
+PROBES := casecat badcase
+PROBE_casecat := casefile base
+PROBE_badcase := casefile base
+
 $(eval $(call variant,$(BUILD),))
 $(eval $(call variant,$(BUILD)/san,$(SANITIZE)))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-tested = $(TOOLS:%=$(1)/bin/%) $(HELPERS:%=$(1)/libexec/muss/%) $(UNIT:%=$(1)/unit/%)
+tested = $(TOOLS:%=$(1)/bin/%) $(HELPERS:%=$(1)/libexec/muss/%) $(UNIT:%=$(1)/unit/%) $(PROBES:%=$(1)/t/%)
 
 check: $(call tested,$(BUILD))
 	@t/run $(BUILD)
@@ -134,7 +140,7 @@ demo: all
 valgrind: all
 	@t/valgrind.sh $(BUILD)
 
-bench: all
+bench: all $(PROBES:%=$(BUILD)/t/%)
 	@for b in t/bench-*.sh; do $$b $(BUILD) || exit 1; done
 
 # ---- fuzzing: t/fuzz/fuzz_NAME.c names its rooms in a line "rooms: a b c" ----
