@@ -16,7 +16,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 
 # ---- rooms: what each uses (rooms of lower floors only) and the library it owns ----
 
-ROOMS := base casefile trust known judge confine code garden link centre host agent remedy micro proof
+ROOMS := base casefile trust known judge confine code garden link pack centre host agent remedy micro proof
 
 USES_base     :=
 USES_casefile := base
@@ -27,6 +27,7 @@ USES_confine  := base
 USES_code     := confine base
 USES_garden   := confine base
 USES_link     := trust base
+USES_pack     := trust casefile base
 USES_centre   := trust casefile base
 USES_host     := code confine judge base
 USES_agent    := link trust casefile base
@@ -48,7 +49,7 @@ TOOLS := mscan mwhite mpack mls msend mrecv mkey mnicter mgen mverify magent mce
 
 TOOL_mscan   := host judge code confine casefile base
 TOOL_mwhite  := known casefile base
-TOOL_mpack   := trust casefile base
+TOOL_mpack   := pack trust casefile base
 TOOL_mls     := casefile base
 TOOL_msend   := link trust casefile base
 TOOL_mrecv   := link centre trust casefile base

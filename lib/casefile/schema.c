@@ -34,8 +34,8 @@ static int check_shape(const char *path, struct err *e)
 	}
 }
 
-/* "<start>-<end>": lower-case hex without 0x, 1 to 16 digits each, start before end. */
-static bool range_ok(const char *s)
+/* "<start>-<end>": lower-case hex without 0x, 1 to 16 digits each, start before end; then "tail". */
+static bool range_ok(const char *s, const char *tail)
 {
 	static const char hex[] = "0123456789abcdef";
 	uint64_t v[2] = { 0, 0 };
@@ -51,7 +51,7 @@ static bool range_ok(const char *s)
 		if (i == 0 && *s++ != '-')
 			return false;
 	}
-	return *s == '\0' && v[0] < v[1];
+	return !strcmp(s, tail) && v[0] < v[1];
 }
 
 /* Is the path `name` itself, or below it as if it were a folder? */
@@ -92,7 +92,9 @@ static int classify_code(const char *path, struct member *m, struct err *e)
 		return 0;
 	}
 	if (is_or_below(m->name, "memory", &below)) {
-		if (!below || !range_ok(m->name + strlen("memory/")))
+		if (below && range_ok(m->name + strlen("memory/"), ".cms"))
+			return 0;   /* sealed: not memory for those who look for it */
+		if (!below || !range_ok(m->name + strlen("memory/"), ""))
 			return bad(path, "not a range of memory", e);
 		m->kind = MEMBER_MEMORY;
 	}
@@ -141,4 +143,20 @@ int schema_folder(const char *path, struct err *e)
 	if (schema_classify(probe, &m, e) == 0)
 		return 0;
 	return bad(path, "a folder that the schema has no place for", e);
+}
+
+int64_t schema_time(const json_t *case_json)
+{
+	const char *time = jsonio_str(case_json, "time");
+	int64_t t;
+
+	/* What a header has no room for is left out. */
+	return time && clock_parse(time, &t) == 0 && t >= 0 && t < (int64_t)1 << 33 ? t : 0;
+}
+
+unsigned schema_mode(const struct member *m, unsigned mode)
+{
+	if (m->kind == MEMBER_BODY || m->kind == MEMBER_MEMORY || (*m->code && !strncmp(m->name, "dropped/", 8)))
+		return 0;
+	return mode & 0666;
 }
