@@ -235,8 +235,8 @@ out:
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"dpkg", no_argument, NULL, 'p'}, {"dir", required_argument, NULL, 'r'}, {"list", required_argument, NULL, 'l'},
-		{"all", no_argument, NULL, 'a'}, {"keep-all", no_argument, NULL, 'k'}, {"root", required_argument, NULL, 'R'}, {0},
+		{"index", required_argument, NULL, 'd'}, {"dpkg", no_argument, NULL, 'p'}, {"dir", required_argument, NULL, 'r'},
+		{"list", required_argument, NULL, 'l'}, {"all", no_argument, NULL, 'a'}, {"keep-all", no_argument, NULL, 'k'}, {"root", required_argument, NULL, 'R'}, {0},
 	};
 	struct options o = {.sources = buf_alloc((size_t)argc * sizeof(*o.sources))};
 	struct err e = {0};
