@@ -56,7 +56,9 @@ json_t *static_analyse(const struct micro_sample *s, struct buf *disasm, struct 
 
 /* ---- dynamic.c ---- */
 
-/* dynamic.json's object: the sample run in a garden of its own for o->seconds. Whatever the sample does is a finding; NULL
+/* "signs" need "name" and "reason" only (names: rules/verdict.json, source "dynamic"); verdict_weigh() adds the weights. What follows
+ * from "files", "startup", "processes", "connections" and "memory" is derived by verdict.c as well and may be left out.
+ * dynamic.json's object: the sample run in a garden of its own for o->seconds. Whatever the sample does is a finding; NULL
  * only when no garden can be had (69), or for want of disk or memory. New reference. */
 json_t *dynamic_analyse(const struct micro_sample *s, const struct micro_options *o, struct micro_extra *extra, struct err *e);
 
@@ -64,6 +66,9 @@ json_t *dynamic_analyse(const struct micro_sample *s, const struct micro_options
 
 struct verdict;                /* the weights and thresholds of rules/verdict.json */
 struct verdict *verdict_open(struct err *e);
+/* Adds "weight" (and "group") to each of `signs` that the file lists for this source. */
+void verdict_weigh(const struct verdict *v, const char *source, json_t *signs);
+double verdict_sum(const json_t *stat);   /* what a static.json's signs and rules weigh together, group by group */
 /* verdict.json's object from about.json, static.json and dynamic.json (either of the latter may be NULL). New reference. */
 json_t *verdict_judge(const struct verdict *v, const char *sha256, const json_t *about, const json_t *stat, const json_t *dynamic);
 void verdict_free(struct verdict *v);

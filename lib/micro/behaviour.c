@@ -1,0 +1,252 @@
+/* From what a run showed to signs: which of it an ordinary daemon or installer does not do. */
+#include "micro/verdict-internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SCAN_ADDRESSES 20u   /* different machines within one observation; a client of a cluster knows fewer */
+
+struct look {
+	const char *sha256;
+	const json_t *about, *dynamic;
+	json_t *own;             /* set of the paths that are the sample or a copy of it */
+	behaviour_add *add;
+	void *ctx;
+};
+
+static void own_path(json_t *own, const char *path)
+{
+	static const char gone[] = " (deleted)";
+	size_t n = path ? strlen(path) : 0;
+
+	if (n < 2 || path[0] != '/')
+		return;
+	if (n > sizeof gone && !strcmp(path + n - (sizeof gone - 1), gone))
+		n -= sizeof gone - 1;
+	json_object_setn_new_nocheck(own, path, n, json_true());
+}
+
+static json_t *own_paths(const struct look *l)
+{
+	json_t *own = json_object();
+	const json_t *o;
+	const char *s;
+	size_t i;
+
+	json_array_foreach(json_object_get(l->about, "paths"), i, o)
+		if (json_is_string(o))
+			own_path(own, json_string_value(o));
+	json_array_foreach(json_object_get(l->about, "sightings"), i, o) {
+		s = jsonio_str(o, "how");
+		/* The exe of a process that merely mapped a library is another program. */
+		own_path(own, s && !strcmp(s, "exe") ? jsonio_str(o, "exe") : NULL);
+		own_path(own, s && strcmp(s, "startup") ? jsonio_str(o, "path") : NULL);
+	}
+	own_path(own, jsonio_str(l->dynamic, "path"));
+	json_array_foreach(json_object_get(l->dynamic, "processes"), i, o) {
+		s = jsonio_str(o, "sha256");
+		if (s && !strcmp(s, l->sha256))
+			own_path(own, jsonio_str(o, "path"));
+	}
+	return own;
+}
+
+static bool hidden(const char *path)
+{
+	const char *dot = path;
+
+	while ((dot = strstr(dot, "/.")) != NULL) {
+		if (dot[2] && dot[2] != '/' && dot[2] != '.')
+			return true;
+		dot += 2;
+	}
+	return false;
+}
+
+static bool temporary(const char *path)
+{
+	static const char *const places[] = { "/tmp/", "/var/tmp/", "/dev/shm/", "/run/shm/" };
+
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+		if (!strncmp(path, places[i], strlen(places[i])))
+			return true;
+	return false;
+}
+
+static unsigned mode_of(const json_t *file)
+{
+	const char *s = jsonio_str(file, "mode");
+
+	return s ? (unsigned)strtoul(s, NULL, 8) : (unsigned)jsonio_int(file, "mode", 0);
+}
+
+static bool was_executed(const json_t *dynamic, const char *sha256)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(dynamic, "processes"), i, o) {
+		const char *s = jsonio_str(o, "sha256");
+
+		if (s && sha256 && !strcmp(s, sha256))
+			return true;
+	}
+	return false;
+}
+
+static void say(const struct look *l, const char *name, const char *fmt, const char *what)
+{
+	struct buf b = { 0 };
+
+	buf_adds(&b, fmt);
+	buf_adds(&b, " ");
+	buf_adds(&b, what);
+	l->add(l->ctx, name, buf_str(&b));
+	buf_free(&b);
+}
+
+static void look_at_files(struct look *l)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(l->dynamic, "files"), i, o) {
+		const char *path = jsonio_str(o, "path"), *change = jsonio_str(o, "change"), *sha = jsonio_str(o, "sha256"), *type = jsonio_str(o, "type");
+		bool program;
+
+		if (!path || !change)
+			continue;
+		if (!strcmp(path, "/etc/ld.so.preload") && strcmp(change, "deleted"))
+			say(l, "writes-preload", "it wrote", path);
+		if (!strcmp(change, "deleted") && !strncmp(path, "/var/log/", 9))
+			say(l, "erases-logs", "it deleted", path);
+		if (!type || strcmp(type, "file") || !strcmp(change, "deleted"))
+			continue;
+		program = (mode_of(o) & 0111) || was_executed(l->dynamic, sha);
+		if (sha && !strcmp(sha, l->sha256)) {
+			if (json_object_get(l->own, path))
+				continue;
+			say(l, "copies-itself", "it copied itself to", path);
+			if (hidden(path) || temporary(path))
+				say(l, "drops-hidden", "it put a copy of itself at", path);
+			own_path(l->own, path);
+		} else if (!strcmp(change, "created") && program) {
+			say(l, hidden(path) || temporary(path) ? "drops-hidden" : "drops-program", "it wrote the program", path);
+		}
+		if (!strcmp(change, "modified") && (mode_of(o) & 0111) && sha)
+			say(l, "changes-programs", "it changed", path);
+	}
+}
+
+/* Does this text name the sample or a copy of it? */
+static const char *names_itself(const struct look *l, const char *text)
+{
+	const char *path;
+	json_t *value;
+
+	json_object_foreach(l->own, path, value) {
+		const char *at = strstr(text, path);
+		char next = at ? at[strlen(path)] : '/';
+
+		/* "/usr/lib/x" does not stand in "/usr/lib/xyz". */
+		if (at && !strchr("/._-", next) && !((next | 32) >= 'a' && (next | 32) <= 'z') && !(next >= '0' && next <= '9'))
+			return path;
+		if (at && next == '\0')
+			return path;
+	}
+	return NULL;
+}
+
+static void look_at_line(struct look *l, const char *file, const char *text)
+{
+	struct buf b = { 0 };
+	bool itself = names_itself(l, text) != NULL;
+
+	buf_adds(&b, itself ? "it has itself started from " : "it adds to what starts by itself: ");
+	buf_adds(&b, file ? file : "a start-up place");
+	if (*text) {
+		buf_adds(&b, ": ");
+		buf_adds(&b, text);
+	}
+	l->add(l->ctx, itself ? "registers-itself" : "registers-startup", buf_str(&b));
+	buf_free(&b);
+}
+
+static void look_at_startup(struct look *l)
+{
+	const json_t *o, *line;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(l->dynamic, "startup"), i, o) {
+		const char *text = jsonio_str(o, "line");
+
+		look_at_line(l, jsonio_str(o, "file"), text ? text : "");
+	}
+	json_array_foreach(json_object_get(l->dynamic, "files"), i, o) {
+		const char *path = jsonio_str(o, "path"), *change = jsonio_str(o, "change");
+
+		if (!jsonio_str(o, "startup") || (change && !strcmp(change, "deleted")))
+			continue;
+		json_array_foreach(json_object_get(o, "lines"), k, line)
+			if (json_is_string(line))
+				look_at_line(l, path, json_string_value(line));
+		/* A copy in a folder whose programs are run is an entry without a line. */
+		if (path && json_object_get(l->own, path) && jsonio_str(o, "sha256") && !strcmp(jsonio_str(o, "sha256"), l->sha256))
+			say(l, "registers-itself", "it stands in a start-up place:", path);
+	}
+}
+
+static bool local_address(const char *a)
+{
+	return !strncmp(a, "127.", 4) || !strcmp(a, "::1") || !strcmp(a, "0.0.0.0") || !strcmp(a, "::") || !strncmp(a, "::ffff:127.", 11) || a[0] == '/' || a[0] == '@';
+}
+
+static void look_at_network(struct look *l)
+{
+	json_t *seen = json_object();
+	const char *first = NULL;
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(l->dynamic, "connections"), i, o) {
+		const char *address = jsonio_str(o, "address"), *protocol = jsonio_str(o, "protocol"), *event = jsonio_str(o, "event");
+
+		if (!address || local_address(address) || (protocol && !strcmp(protocol, "unix")) || (event && (!strcmp(event, "bind") || !strcmp(event, "listen"))))
+			continue;
+		first = first ? first : address;
+		json_object_set_new(seen, address, json_true());
+	}
+	if (first)
+		say(l, "connects-out", "it talked to", first);
+	if (json_object_size(seen) >= SCAN_ADDRESSES)
+		say(l, "scans", "it talked to many machines, first to", first);
+	json_decref(seen);
+}
+
+/* "[kworker/0:1]" as the name of a program that has a file. */
+static void look_at_processes(struct look *l)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(l->dynamic, "processes"), i, o) {
+		const char *name = json_string_value(json_array_get(json_object_get(o, "argv"), 0)), *path = jsonio_str(o, "path");
+
+		if (name && path && name[0] == '[' && strchr(name, ']') && path[0] == '/')
+			say(l, "disguised-name", "it runs as", name);
+	}
+	if (json_array_size(json_object_get(l->dynamic, "memory")))
+		l->add(l->ctx, "memory-code", "it executes memory that no file backs");
+}
+
+void behaviour_derive(const char *sha256, const json_t *about, const json_t *dynamic, behaviour_add *add, void *ctx)
+{
+	struct look l = { .sha256 = sha256, .about = about, .dynamic = dynamic, .add = add, .ctx = ctx };
+
+	l.own = own_paths(&l);
+	look_at_files(&l);
+	look_at_startup(&l);
+	look_at_network(&l);
+	look_at_processes(&l);
+	json_decref(l.own);
+}
