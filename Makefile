@@ -118,9 +118,10 @@ UNIT    := $(patsubst t/unit/%.c,%,$(wildcard t/unit/*.c))
 room_of  = $(firstword $(subst _, ,$(1)))
 
 # Programs that tests use and nobody installs: t/NAME.c.
-PROBES := casecat badcase
+PROBES := casecat badcase mkremover
 PROBE_casecat := casefile base
 PROBE_badcase := casefile base
+PROBE_mkremover := remedy code confine casefile base
 
 $(eval $(call variant,$(BUILD),))
 $(eval $(call variant,$(BUILD)/san,$(SANITIZE)))

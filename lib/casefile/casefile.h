@@ -42,6 +42,7 @@ int schema_classify(const char *path, struct member *m, struct err *e);
  * folder's name; and at the end MANIFEST against every member, that nothing is missing, and that the archive was
  * neither cut nor followed by anything. Whatever fails is 65 and names the member (or "the archive").
  */
+/* While a member of 8 MiB or more is read a thread hashes it; none lives before its first and after its last byte. */
 struct casein;
 struct casein *casein_open(int fd, struct err *e);       /* fd stays the caller's; zstd or plain is found out */
 /* 1; 0 at the verified end; -1. What was not read of the member before is checked all the same. MANIFEST and its
@@ -64,7 +65,8 @@ void casein_close(struct casein *in);
 /* ---- caseout.c: the writer ---- */
 
 struct caseout;
-/* Deterministic but for its members: pax tar, owner 0/0, time 0 of 1970 except case.json. fd stays the caller's.
+/* Deterministic but for its members: pax tar, owner 0/0, time 0 of 1970 except case.json's own. fd stays the caller's.
+ * Modes are masked: bodies, memory and dropped/ get 0000, nothing else may be executable.
  * Members out of order, a body under another name than its digest and the like are refused as casein refuses them (65). */
 struct caseout *caseout_open(int fd, bool zstd, struct err *e);
 int caseout_begin(struct caseout *out, const char *path, unsigned mode, uint64_t size, struct err *e);

@@ -55,10 +55,8 @@ static int run_about(struct run *r, const struct member *m, struct err *e)
 	if (casein_load(r->in, CAP_JSON, &raw, e))
 		goto out;
 	j = jsonio_parse(raw.p, raw.len, m->path, e);
-	if (!j) {
-		err_wrap(e, "member");
+	if (!j)
 		goto out;
-	}
 	jsonio_dump(j, &before);
 	rc = r->f->about(r->f->ctx, m->code, j, e);
 	if (rc < 0)

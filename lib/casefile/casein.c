@@ -11,7 +11,7 @@ struct casein {
 	struct tarwalk walk;
 	struct archive *tar;
 	struct order *order;
-	struct digest *digest;
+	struct hasher *hasher;
 	bool cut;                   /* the stream ended where it must not */
 	bool broken;                /* it could not be read on: io says why */
 	struct err io;
@@ -24,6 +24,7 @@ struct casein {
 	const unsigned char *rest;  /* of the block that casein_read is at */
 	size_t rest_len;
 	struct buf head;            /* case.json, which is looked at before it is handed out */
+	int64_t time;               /* its time; 0: none that a tar header has room for */
 	struct buf want;            /* the MANIFEST that these members make */
 	struct buf manifest, signature;
 };
@@ -84,6 +85,11 @@ static int casein_fault(const struct casein *in, struct err *e)
 	return err_set(e, EX_DATAERR, "the archive, behind %s: %s", err_q(where(in)), err_q(why ? why : "damaged"));
 }
 
+static void casein_reuse(void *arg, const void *p, size_t n)
+{
+	hasher_release(((struct casein *)arg)->hasher, p, n);
+}
+
 struct casein *casein_open(int fd, struct err *e)
 {
 	struct casein *in = buf_alloc(sizeof *in);
@@ -93,7 +99,8 @@ struct casein *casein_open(int fd, struct err *e)
 		goto err;
 	in->raw = raw;
 	in->order = order_new();
-	in->digest = digest_new();
+	in->hasher = hasher_new();
+	rawin_on_reuse(raw, casein_reuse, in);
 	in->tar = archive_read_new();
 	if (!in->tar || archive_read_support_format_tar(in->tar) != ARCHIVE_OK) {
 		err_set(e, EX_SOFTWARE, "libarchive lacks tar");
@@ -188,7 +195,7 @@ static int casein_entry(struct casein *in, struct archive_entry *entry, bool *fo
 static int casein_ended_member(struct casein *in, struct err *e)
 {
 	in->open = false;
-	digest_end(in->digest, in->hex);
+	hasher_end(in->hasher, in->hex);
 	if (in->at != in->m.size)
 		return bad(in->path, "its size is not that of its header", e);
 	if (in->m.kind == MEMBER_BODY && strcmp(in->hex, in->m.code))
@@ -222,7 +229,7 @@ static ssize_t casein_pull(struct casein *in, const void **p, struct err *e)
 	if (at < 0 || (uint64_t)at != in->at || n > in->m.size - in->at)
 		return bad(in->path, "its data can be read in two ways", e);
 	in->at += n;
-	digest_add(in->digest, *p, n);
+	hasher_add(in->hasher, *p, n, rawin_stays(in->raw, *p));
 	if (is_json(in->path) && jsonio_depth_feed(&in->depth, *p, n)) {
 		err_set(e, EX_DATAERR, "member %s: JSON nested deeper than %u", err_q(in->path), CAP_JSON_DEPTH);
 		return -1;
@@ -249,7 +256,7 @@ static int casein_check_head(struct casein *in, struct err *e)
 	int rc = -1;
 
 	if (!j)
-		return err_wrap(e, "member");
+		return -1;
 	format = jsonio_str(j, "format");
 	id = jsonio_str(j, "id");
 	if (!format || strcmp(format, "muss-case/1"))
@@ -260,6 +267,7 @@ static int casein_check_head(struct casein *in, struct err *e)
 		bad(in->path, "its trail is no array", e);
 	else
 		rc = 0;
+	in->time = schema_time(j);
 	json_decref(j);
 	return rc;
 }
@@ -345,6 +353,7 @@ int casein_next(struct casein *in, const struct member **m, struct err *e)
 		in->open = true;
 		in->at = in->rest_len = 0;
 		in->depth = (struct jsonio_depth){ 0 };
+		hasher_begin(in->hasher, in->m.size);
 		if (in->m.kind == MEMBER_CASE) {
 			if (casein_pull_all(in, &in->head, e) || casein_check_head(in, e))
 				return -1;
@@ -419,11 +428,8 @@ json_t *casein_json(struct casein *in, struct err *e)
 	struct buf b = { 0 };
 	json_t *j = NULL;
 
-	if (casein_load(in, CAP_JSON, &b, e) == 0) {
+	if (casein_load(in, CAP_JSON, &b, e) == 0)
 		j = jsonio_parse(b.p, b.len, in->path, e);
-		if (!j)
-			err_wrap(e, "member");
-	}
 	buf_free(&b);
 	return j;
 }
@@ -442,6 +448,11 @@ int casein_extract(struct casein *in, int fd, struct err *e)
 const char *casein_digest(const struct casein *in)
 {
 	return in->hex;
+}
+
+int64_t casein_time(const struct casein *in)
+{
+	return in->time;
 }
 
 const struct member *casein_member(const struct casein *in)
@@ -470,10 +481,10 @@ void casein_close(struct casein *in)
 		return;
 	if (in->tar)
 		archive_read_free(in->tar);
+	hasher_free(in->hasher);   /* before the bytes it may still look at */
 	rawin_close(in->raw);
 	tarwalk_free(&in->walk);
 	order_free(in->order);
-	digest_free(in->digest);
 	buf_free(&in->head);
 	buf_free(&in->want);
 	buf_free(&in->manifest);

@@ -112,7 +112,7 @@ int caseout_begin(struct caseout *out, const char *path, unsigned mode, uint64_t
 	archive_entry_clear(out->entry);
 	archive_entry_set_pathname(out->entry, out->path);
 	archive_entry_set_filetype(out->entry, AE_IFREG);
-	archive_entry_set_perm(out->entry, mode & 0777);
+	archive_entry_set_perm(out->entry, schema_mode(&out->m, mode));
 	archive_entry_set_size(out->entry, (la_int64_t)size);
 	archive_entry_set_mtime(out->entry, out->time, 0);
 	archive_entry_set_uid(out->entry, 0);
@@ -181,14 +181,11 @@ int caseout_bytes(struct caseout *out, const char *path, unsigned mode, const vo
 int caseout_json(struct caseout *out, const char *path, const json_t *j, struct err *e)
 {
 	struct buf b = { 0 };
-	const char *time = jsonio_str(j, "time");
-	int64_t t;
 	int rc;
 
 	jsonio_dump(j, &b);
-	/* A time that tar's header has no room for stays 0. */
-	if (!strcmp(path, "case.json") && time && clock_parse(time, &t) == 0 && t >= 0 && t < (int64_t)1 << 33)
-		out->time = t;
+	if (!strcmp(path, "case.json"))
+		out->time = schema_time(j);
 	rc = caseout_bytes(out, path, 0644, b.p, b.len, e);
 	buf_free(&b);
 	return rc;
@@ -235,6 +232,8 @@ int caseout_copy(struct caseout *out, struct casein *in, int tee, struct buf *ke
 
 	if (keep && m->size > CAP_JSON)
 		return err_set(e, EX_DATAERR, "member %s: too large to be kept in memory", err_q(m->path));
+	if (out && m->kind == MEMBER_CASE)
+		out->time = casein_time(in);
 	if (out && caseout_begin(out, m->path, m->mode, m->size, e))
 		return -1;
 	while ((n = casein_block(in, &p, e)) > 0) {

@@ -9,30 +9,37 @@
 
 /* Large enough that system calls do not count, small enough for the processor's cache. */
 #define CHUNK ((size_t)256 << 10)
+#define CHUNKS 4
 
 struct rawin {
 	int fd;
 	struct archive *a;
 	bool zstd, empty, failed;
 	struct err io;            /* when failed: what the system said */
-	unsigned char chunk[CHUNK];
+	rawin_reuse_fn *reuse;
+	void *reuse_arg;
+	unsigned turn;
+	unsigned char chunk[CHUNKS][CHUNK];
 };
 
 static la_ssize_t rawin_fill(struct archive *a, void *arg, const void **p)
 {
 	struct rawin *r = arg;
+	unsigned char *chunk = r->chunk[r->turn++ % CHUNKS];
 	ssize_t n;
 
 	(void)a;
+	if (r->reuse)
+		r->reuse(r->reuse_arg, chunk, CHUNK);
 	do
-		n = read(r->fd, r->chunk, sizeof r->chunk);
+		n = read(r->fd, chunk, CHUNK);
 	while (n < 0 && errno == EINTR);
 	if (n < 0) {
 		err_sys(&r->io, "cannot read the case");
 		r->failed = true;
 		return -1;
 	}
-	*p = r->chunk;
+	*p = chunk;
 	return n;
 }
 
@@ -106,6 +113,19 @@ ssize_t rawin_block(struct rawin *r, const void **p, struct err *e)
 			return rawin_error(r, e);
 	}
 	return (ssize_t)n;
+}
+
+bool rawin_stays(const struct rawin *r, const void *p)
+{
+	uintptr_t at = (uintptr_t)p;
+
+	return at >= (uintptr_t)r->chunk && at < (uintptr_t)r->chunk + sizeof r->chunk;
+}
+
+void rawin_on_reuse(struct rawin *r, rawin_reuse_fn *reuse, void *arg)
+{
+	r->reuse = reuse;
+	r->reuse_arg = arg;
 }
 
 void rawin_close(struct rawin *r)
