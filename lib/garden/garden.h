@@ -102,4 +102,7 @@ json_t *run_processes(struct running *g, struct err *e);
 /* Takes the last dumps, kills all, reaps, fills run_start's r, appends its events, frees g in any case. */
 int run_stop(struct running *g, struct err *e);
 
+/* The whole of helper-garden: never returns before its tool is gone. */
+int garden_keeper(int argc, char **argv);
+
 #endif

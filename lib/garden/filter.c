@@ -1,0 +1,186 @@
+#include "garden/garden-internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/netlink.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef __x86_64__
+#error "the garden's filter knows x86-64 only"
+#endif
+
+#ifndef SYS_memfd_secret
+#define SYS_memfd_secret 447
+#endif
+#define X32 0x40000000u
+#define ROOM 512u
+
+/*
+ * Written by hand rather than through libseccomp: the order of the rules is the point. What a filter answers with
+ * SECCOMP_RET_TRACE stops for the tracer, which records it and refuses what is marked FILTER_DENY; without a tracer the
+ * same is refused by the kernel at once. Whatever needs no look costs nothing (the kernel caches "always allowed").
+ */
+struct program { struct sock_filter code[ROOM]; unsigned short n; };
+
+static const int DENIED[] = {
+	SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_move_mount, SYS_open_tree, SYS_fsopen, SYS_fsconfig, SYS_fsmount,
+	SYS_fspick, SYS_mount_setattr, SYS_swapon, SYS_swapoff, SYS_reboot, SYS_kexec_load, SYS_kexec_file_load,
+	SYS_init_module, SYS_finit_module, SYS_delete_module, SYS_bpf, SYS_perf_event_open, SYS_keyctl,
+	SYS_add_key, SYS_request_key, SYS_userfaultfd, SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register,
+	SYS_open_by_handle_at, SYS_name_to_handle_at, SYS_setns, SYS_settimeofday, SYS_clock_settime,
+	SYS_quotactl, SYS_quotactl_fd, SYS_acct, SYS_iopl, SYS_ioperm, SYS_syslog, SYS_vhangup, SYS_lookup_dcookie,
+	SYS_process_vm_readv, SYS_process_vm_writev, SYS_process_madvise, SYS_kcmp, SYS_pidfd_getfd, SYS_fanotify_init,
+	SYS_shmget, SYS_shmat, SYS_memfd_secret, SYS_modify_ldt, SYS_uselib, SYS_migrate_pages, SYS_move_pages,
+	SYS_sethostname, SYS_setdomainname, SYS_nfsservctl, SYS_ptrace,
+};
+static const int RECORDED[] = {
+	SYS_execve, SYS_execveat, SYS_creat, SYS_openat2, SYS_unlink, SYS_unlinkat, SYS_rename, SYS_renameat, SYS_renameat2,
+	SYS_link, SYS_linkat, SYS_symlink, SYS_symlinkat, SYS_mkdir, SYS_mkdirat, SYS_rmdir, SYS_mknod, SYS_mknodat,
+	SYS_chmod, SYS_fchmod, SYS_fchmodat, SYS_chown, SYS_fchown, SYS_lchown, SYS_fchownat, SYS_truncate, SYS_ftruncate,
+	SYS_connect, SYS_bind, SYS_listen, SYS_sendmsg, SYS_sendmmsg, SYS_memfd_create, SYS_kill, SYS_tkill, SYS_tgkill,
+	SYS_setuid, SYS_setgid, SYS_setreuid, SYS_setregid, SYS_setresuid, SYS_setresgid, SYS_setsid, SYS_pidfd_send_signal,
+	SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo,
+};
+
+static void put(struct program *p, struct sock_filter f)
+{
+	if (p->n < ROOM)
+		p->code[p->n++] = f;
+}
+
+#define STMT(c, k) put(p, (struct sock_filter)BPF_STMT((c), (k)))
+#define JUMP(c, k, t, f) put(p, (struct sock_filter)BPF_JUMP((c), (k), (t), (f)))
+#define RETURN(k) STMT(BPF_RET | BPF_K, (k))
+#define LOAD(member) STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)offsetof(struct seccomp_data, member))
+#define LOAD_ARG(i) STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)(offsetof(struct seccomp_data, args) + 8 * (i)))
+#define LOAD_ARG_HIGH(i) STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)(offsetof(struct seccomp_data, args) + 8 * (i) + 4))
+
+static unsigned deny(bool traced)
+{
+	return traced ? SECCOMP_RET_TRACE | FILTER_DENY : SECCOMP_RET_ERRNO | EPERM;
+}
+
+static unsigned note(bool traced)
+{
+	return traced ? SECCOMP_RET_TRACE | FILTER_RECORD : SECCOMP_RET_ALLOW;
+}
+
+/* One call with one argument: any of `bits` set → then, else otherwise. */
+static void on_bits(struct program *p, int nr, unsigned arg, unsigned bits, unsigned then, unsigned otherwise)
+{
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)nr, 0, 4);
+	LOAD_ARG(arg);
+	JUMP(BPF_JMP | BPF_JSET | BPF_K, bits, 0, 1);
+	RETURN(then);
+	RETURN(otherwise);
+}
+
+static void on_value(struct program *p, int nr, unsigned arg, unsigned value, unsigned then, unsigned otherwise)
+{
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)nr, 0, 4);
+	LOAD_ARG(arg);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
+	RETURN(then);
+	RETURN(otherwise);
+}
+
+/* Sockets of kinds that a network namespace closes in: AF_VSOCK would reach the machine's own host. */
+static void sockets(struct program *p, int nr, bool traced)
+{
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)nr, 0, 17);
+	LOAD_ARG(0);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 0, 1);
+	RETURN(SECCOMP_RET_ALLOW);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_PACKET, 0, 1);
+	RETURN(note(traced));
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 0, 3);
+	LOAD_ARG(2);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, NETLINK_ROUTE, 6, 0);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, NETLINK_SOCK_DIAG, 5, 6);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 1, 0);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 4);
+	LOAD_ARG(1);
+	STMT(BPF_ALU | BPF_AND | BPF_K, 0xf);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCK_RAW, 2, 0);
+	RETURN(SECCOMP_RET_ALLOW);
+	RETURN(deny(traced));
+	RETURN(note(traced));
+}
+
+static void opens(struct program *p, int nr, unsigned arg, bool traced)
+{
+	on_bits(p, nr, arg, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC, note(traced), SECCOMP_RET_ALLOW);
+}
+
+static void build(struct program *p, bool traced)
+{
+	const unsigned spaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+		CLONE_NEWCGROUP | 0x80 /* CLONE_NEWTIME */;
+
+	LOAD(arch);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
+	RETURN(SECCOMP_RET_KILL_PROCESS);
+	LOAD(nr);
+	JUMP(BPF_JMP | BPF_JGE | BPF_K, X32, 0, 1);
+	RETURN(SECCOMP_RET_KILL_PROCESS);
+	opens(p, SYS_open, 1, traced);
+	opens(p, SYS_openat, 2, traced);
+	on_bits(p, SYS_mmap, 2, PROT_EXEC, note(traced), SECCOMP_RET_ALLOW);
+	on_bits(p, SYS_mprotect, 2, PROT_EXEC, note(traced), SECCOMP_RET_ALLOW);
+	on_bits(p, SYS_pkey_mprotect, 2, PROT_EXEC, note(traced), SECCOMP_RET_ALLOW);
+	/* Each fork is looked at, for the limit and for flags that would get it out of the tracer's sight. */
+	on_bits(p, SYS_clone, 0, spaces & ~0x80u, deny(traced), note(traced));
+	on_bits(p, SYS_unshare, 0, spaces, deny(traced), SECCOMP_RET_ALLOW);
+	on_value(p, SYS_prctl, 0, PR_SET_NAME, note(traced), SECCOMP_RET_ALLOW);
+	on_bits(p, SYS_seccomp, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW);
+	on_value(p, SYS_ioctl, 1, TIOCSTI, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW);
+	/* Its flags stand in memory, where no filter sees them; without it libc falls back to clone. */
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1);
+	RETURN(SECCOMP_RET_ERRNO | ENOSYS);
+	sockets(p, SYS_socket, traced);
+	sockets(p, SYS_socketpair, traced);
+	/* sendto with an address. */
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sendto, 0, 6);
+	LOAD_ARG(4);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3);
+	LOAD_ARG_HIGH(4);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
+	RETURN(SECCOMP_RET_ALLOW);
+	RETURN(note(traced));
+	for (size_t i = 0; i < sizeof DENIED / sizeof *DENIED; i++) {
+		JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)DENIED[i], 0, 1);
+		RETURN(deny(traced));
+	}
+	if (traced) {
+		JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fork, 1, 0);
+		JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_vfork, 0, 1);
+		RETURN(note(traced));
+		for (size_t i = 0; i < sizeof RECORDED / sizeof *RECORDED; i++) {
+			JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)RECORDED[i], 0, 1);
+			RETURN(note(traced));
+		}
+	}
+	RETURN(SECCOMP_RET_ALLOW);
+}
+
+int filter_enter(bool traced)
+{
+	struct program p = { .n = 0 };
+	struct sock_fprog f = { .filter = p.code };
+
+	build(&p, traced);
+	if (p.n >= ROOM)
+		return ENOSPC;
+	f.len = p.n;
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &f) ? errno : 0;
+}

@@ -1,0 +1,214 @@
+/* What the files of the room garden share, and nobody else sees. Functions stand under the name of the .c file. */
+#ifndef GARDEN_INTERNAL_H
+#define GARDEN_INTERNAL_H
+
+#include "garden/garden.h"
+
+#include <sys/stat.h>
+
+#define GARDEN_EVENTS 100000u            /* of one run: a loop of opens fills a disk otherwise */
+#define GARDEN_EVENT_BYTES (48 * MIB)    /* of one run, below CAP_JSON */
+#define GARDEN_DUMP (16 * MIB)           /* one region */
+#define GARDEN_DUMPS (64 * MIB)          /* of one run, they are kept in memory */
+#define GARDEN_CHANGES 100000u           /* paths that differ */
+#define GARDEN_DEPTH 256                 /* of folders; recursion and path lengths end there */
+#define GARDEN_REPLY_MS 30000            /* from a keeper or warden to an ordinary question */
+
+/* ---- message.c: JSON and descriptors over a socket ---- */
+
+#define MESSAGE_FDS 8u
+struct message_fd { const char *name; int fd; };
+struct message {
+	json_t *body;
+	int fd[MESSAGE_FDS];
+	unsigned fds;
+};
+/* Steals body. fds ends with a NULL name; those below 0 are left out. */
+int message_send(int sock, json_t *body, const struct message_fd *fds, struct err *e);
+/* 1; 0: the peer is gone; -1. ms < 0: waits for ever. Time-out is 75. */
+int message_receive(int sock, int ms, struct message *m, struct err *e);
+int message_take(struct message *m, const char *name);    /* the descriptor, now the caller's; -1: none */
+void message_free(struct message *m);
+/* Sends, awaits the answer; an answer {"error","code"} becomes *e. */
+int message_call(int sock, json_t *body, const struct message_fd *fds, int ms, struct message *reply, struct err *e);
+int message_fail(int sock, const struct err *cause);      /* answers with an error */
+
+/* ---- world.c ---- */
+
+int world_socket(const struct world *w);
+
+/* ---- keeper.c: the process that holds a world ---- */
+
+int keeper_main(int argc, char **argv);
+
+/* ---- layers.c, places.c: a world's folders, seen from the keeper ---- */
+
+struct layer {
+	char *path;      /* where in the world: "/" or "/usr" */
+	bool overlay;    /* else a plain folder of the tmpfs */
+	int upper;       /* the writable folder */
+	int lower;       /* the folder below; -1: none */
+};
+struct layers {
+	bool privileged;
+	char *top;                   /* where our tmpfs is mounted */
+	char *merged;                /* the world's root folder */
+	int root;                    /* the same, open */
+	int lower;                   /* the lower root, open */
+	struct layer *layer;
+	size_t count;
+	char **hidden;
+	size_t hiddens;
+};
+int layers_open(struct layers *l, int lower, bool defaults, uint64_t size, const json_t *hide, struct err *e);
+struct layer *layers_of(const struct layers *l, const char *path, const char **rel);   /* rel: below the layer, "." for itself */
+bool layers_hidden(const struct layers *l, const char *path);
+void layers_add(struct layers *l, const char *path, bool overlay, int upper, int lower);
+char *layers_folder(struct layers *l, const char *kind);   /* a new folder of the tmpfs; caller frees */
+
+char **places_mounts(const char *below);           /* mount points below a path, NULL-terminated, sorted */
+bool places_disk(const char *mount_point);         /* of a file system that can be a lower layer */
+/* An overlay over `lower` (stays the caller's) at a path of the world, with what is hidden there. */
+int places_overlay(struct layers *l, const char *path, int lower, bool defaults, struct err *e);
+/* Unprivileged: the world's root put together from the folders of `lower`. */
+int places_compose(struct layers *l, int lower, const char *path, int depth, bool defaults, struct err *e);
+
+/* ---- nodes.c: what stands in the writable folders; changes.c: against what was below ---- */
+
+struct node {
+	char *path;
+	struct stat st;
+	bool whiteout, opaque;
+	char sha256[DIGEST_HEX];     /* files, once asked for */
+	char *target;                /* links */
+	json_t *xattrs;              /* or NULL */
+};
+struct nodes { struct node *node; size_t count, room; };
+int nodes_walk(const struct layers *l, struct nodes *n, struct err *e);   /* sorted by path, no digests */
+/* One path below a folder descriptor, no links followed; false: not there. Fills all but path; digest when asked for. */
+bool nodes_look(int dir, const char *rel, bool digest, struct node *n);
+struct node *nodes_find(const struct nodes *n, const char *path);
+void nodes_digest(const struct layers *l, struct node *n);
+void nodes_drop(struct node *n);
+void nodes_free(struct nodes *n);
+int nodes_open(int dir, const char *rel, int flags);   /* openat2, links refused, on one file system */
+
+json_t *changes_list(const struct layers *l, const struct nodes *base, struct err *e);
+
+/* ---- cage.c: the namespaces of one run ---- */
+
+/* In the new init, before anything else: mounts, then its own user namespace. `sync`: a socket to the keeper, which writes the maps. */
+int cage_enter(const struct layers *l, int sync, struct err *e);
+
+/* ---- net.c ---- */
+
+int net_up(struct err *e);   /* loopback up, every address local */
+
+/* ---- rights.c, filter.c: in the child, before exec ---- */
+
+struct rights {
+	unsigned uid;
+	uint64_t memory, file;
+	bool beside;         /* not traced, more capabilities */
+	bool traced;
+};
+int rights_drop(const struct rights *r);   /* 0 or errno */
+enum { FILTER_RECORD = 1, FILTER_DENY = 2 };
+int filter_enter(bool traced);             /* 0 or errno */
+
+/* ---- record.c: events and dumps on their way to the tool ---- */
+
+struct record {
+	int events, dumps;           /* memory files; -1: none */
+	unsigned count;
+	uint64_t bytes, dumped;
+	int64_t began_ms, last_ms;
+	bool full;
+	struct buf line;
+	char (*seen)[DIGEST_HEX];    /* dumps taken */
+	size_t seen_count;
+};
+void record_event(struct record *r, pid_t pid, pid_t ppid, const char *event, json_t *members);   /* steals members (may be NULL) */
+/* Adds "sha256" to o and stores the bytes once. False: taken before. */
+bool record_dump(struct record *r, json_t *o, const void *p, size_t n);
+void record_free(struct record *r);
+/* The tool's side: moves what is in both files to r->events and r->dumps_dir. */
+int record_collect(struct run *r, int events, int dumps, struct err *e);
+
+/* ---- tracer.c ---- */
+
+struct tracer;
+struct task {
+	pid_t tid, tgid, ppid;
+	bool code_memory;            /* has executable memory of no file */
+	bool awaits_exit;            /* of the system call below */
+	long nr;
+	uint64_t arg[6];
+	json_t *pending;             /* its event, without "error" */
+	const char *pending_name;
+	char *wanted;                /* execve's path */
+	struct task *next;
+};
+struct tracer *tracer_new(struct record *r, unsigned processes);
+int tracer_seize(struct tracer *t, pid_t pid);            /* 0 or errno */
+bool tracer_wait(struct tracer *t, pid_t pid, int status);  /* one result of waitpid; false: not one of its tasks */
+unsigned tracer_alive(const struct tracer *t);            /* processes */
+unsigned tracer_refused(const struct tracer *t);          /* forks refused at the limit */
+void tracer_sweep(struct tracer *t);                      /* dumps of all that live */
+void tracer_free(struct tracer *t);
+
+/* ---- calls.c: one system call to one event ---- */
+
+enum calls_do { CALLS_GO, CALLS_AWAIT, CALLS_DENY, CALLS_FAKE };
+/* At its entry. Sets t->pending and pending_name where there is something to record. *result: for DENY (-errno) and FAKE. */
+enum calls_do calls_entry(struct record *r, struct task *t, bool deny, long *result);
+void calls_exit(struct record *r, struct task *t, int64_t result);
+const char *calls_errno(int error);       /* "EACCES" */
+
+/* ---- tracee.c: reading what belongs to a traced process ---- */
+
+char *tracee_string(pid_t tid, uint64_t address);      /* caller frees; "<unreadable>" */
+size_t tracee_bytes(pid_t tid, uint64_t address, void *p, size_t n);
+char *tracee_path(const struct task *t, int dirfd, uint64_t address);   /* absolute; caller frees */
+char *tracee_fd(pid_t tid, int fd);                    /* what a descriptor stands for; NULL: nothing */
+char *tracee_link(pid_t tid, const char *name);        /* readlink /proc/TID/name; NULL */
+void tracee_ids(pid_t tid, pid_t *tgid, pid_t *ppid);
+json_t *tracee_address(const struct task *t, int fd, uint64_t address, uint64_t len);   /* protocol, address, port */
+json_t *tracee_socket(const struct task *t, int fd);   /* the same of the socket's own name */
+json_t *tracee_argv(pid_t pid);
+bool tracee_digest(pid_t pid, char hex[DIGEST_HEX]);   /* of its executable */
+
+/* ---- memory.c: code that exists only in memory ---- */
+
+void memory_range(struct record *r, struct task *t, uint64_t start, uint64_t size, const char *how);
+void memory_sweep(struct record *r, const struct task *t);
+void memory_image(struct record *r, const struct task *t);   /* the executable of a process that runs from a memfd */
+
+/* ---- launch.c: from fork to exec ---- */
+
+#define LAUNCH_ARGUMENTS 1024u
+struct launch {
+	const char *path, *cwd;             /* NULL: argv[0], / */
+	const char **argv, **envp;
+	unsigned uid;
+	uint64_t memory, file;
+	bool beside, traced;
+	int in, out, errfd;
+};
+/* result: an int with errno's number when exec failed, end of file when it did not. A traced child first sends -1 and waits
+ * for a byte in go: then it is to be seized. */
+struct launch_pipes { int result, go; };
+pid_t launch_child(const struct launch *l, struct launch_pipes *p);
+
+/* ---- warden.c: the init of a run ---- */
+
+_Noreturn void warden_main(int sock);
+
+/* ---- table.c: what the warden sees of its processes ---- */
+
+struct table_sum { unsigned processes, tasks; uint64_t resident; bool busy; };
+void table_sum(struct table_sum *s, uint64_t *ticks);   /* *ticks: processor time of all, to compare; busy: one runs */
+json_t *table_list(void);
+uint64_t table_shmem(void);                              /* bytes of shared memory on this machine */
+
+#endif

@@ -1,0 +1,122 @@
+#include "garden/garden-internal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LISTED 4096u
+
+struct stat_line { char comm[64], state; int ppid; unsigned threads; uint64_t ticks, pages; };
+
+static bool read_stat(const char *pid, struct stat_line *s)
+{
+	char path[300];
+	struct buf b = { 0 };
+	const char *open, *close;
+	bool good = false;
+	unsigned long user, sys;
+	long threads, resident;
+
+	*s = (struct stat_line){ 0 };
+	snprintf(path, sizeof path, "/proc/%s/stat", pid);
+	if (io_slurp_at(AT_FDCWD, path, 8192, &b) > 0) {
+		open = strchr(buf_str(&b), '(');
+		close = strrchr(buf_str(&b), ')');
+		if (open && close && close > open && sscanf(close + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d "
+		    "%*d %ld %*d %*u %*u %ld", &s->state, &s->ppid, &user, &sys, &threads, &resident) == 6) {
+			size_t n = (size_t)(close - open - 1);
+
+			if (n >= sizeof s->comm)
+				n = sizeof s->comm - 1;
+			memcpy(s->comm, open + 1, n);
+			s->ticks = user + sys;
+			s->threads = (unsigned)threads;
+			s->pages = resident > 0 ? (uint64_t)resident : 0;
+			good = true;
+		}
+	}
+	buf_free(&b);
+	return good;
+}
+
+static bool is_pid(const char *name)
+{
+	return name[0] >= '1' && name[0] <= '9' && strspn(name, "0123456789") == strlen(name) && strcmp(name, "1");
+}
+
+void table_sum(struct table_sum *s, uint64_t *ticks)
+{
+	DIR *d = opendir("/proc");
+	struct dirent *entry;
+	struct stat_line line;
+	uint64_t total = 0;
+
+	*s = (struct table_sum){ 0 };
+	while (d && (entry = readdir(d))) {
+		if (!is_pid(entry->d_name) || !read_stat(entry->d_name, &line) || line.state == 'Z' || line.state == 'X')
+			continue;
+		s->processes++;
+		s->tasks += line.threads;
+		s->resident += line.pages * 4096;
+		total += line.ticks;
+		if (line.state != 'S' && line.state != 'T' && line.state != 'I')
+			s->busy = true;
+	}
+	if (d)
+		closedir(d);
+	if (total != *ticks)
+		s->busy = true;
+	*ticks = total;
+}
+
+json_t *table_list(void)
+{
+	DIR *d = opendir("/proc");
+	struct dirent *entry;
+	struct stat_line line;
+	json_t *list = json_array();
+	char hex[DIGEST_HEX], *exe;
+
+	while (d && (entry = readdir(d)) && json_array_size(list) < LISTED) {
+		json_t *o;
+		pid_t pid;
+
+		if (!is_pid(entry->d_name) || !read_stat(entry->d_name, &line) || line.state == 'Z' || line.state == 'X')
+			continue;
+		pid = atoi(entry->d_name);
+		o = json_object();
+		json_object_set_new(o, "pid", json_integer(pid));
+		json_object_set_new(o, "ppid", json_integer(line.ppid));
+		json_object_set_new(o, "comm", jsonio_name(line.comm));
+		json_object_set_new(o, "cmdline", tracee_argv(pid));
+		exe = tracee_link(pid, "exe");
+		if (exe)
+			json_object_set_new(o, "exe", jsonio_name(exe));
+		free(exe);
+		if (tracee_digest(pid, hex))
+			json_object_set_new(o, "sha256", json_string(hex));
+		json_object_set_new(o, "state", json_stringn(&line.state, 1));
+		json_array_append_new(list, o);
+	}
+	if (d)
+		closedir(d);
+	return list;
+}
+
+uint64_t table_shmem(void)
+{
+	struct buf b = { 0 };
+	uint64_t kib = 0;
+	const char *p;
+
+	if (io_slurp_at(AT_FDCWD, "/proc/meminfo", 65536, &b) > 0) {
+		p = strstr(buf_str(&b), "\nShmem:");
+		if (p && sscanf(p + 7, "%" SCNu64, &kib) != 1)
+			kib = 0;
+	}
+	buf_free(&b);
+	return kib * KIB;
+}

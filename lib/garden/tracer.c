@@ -1,0 +1,314 @@
+#include "garden/garden-internal.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+
+#define BUCKETS 256u
+#define OPTIONS (PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | \
+	PTRACE_O_TRACEEXIT | PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL)
+
+struct tracer {
+	struct record *record;
+	struct task *bucket[BUCKETS];
+	unsigned tasks, processes, limit, refused;
+};
+
+struct tracer *tracer_new(struct record *r, unsigned processes)
+{
+	struct tracer *t = buf_alloc(sizeof *t);
+
+	t->record = r;
+	t->limit = processes;
+	return t;
+}
+
+static struct task *find(const struct tracer *t, pid_t tid)
+{
+	struct task *k = t->bucket[(unsigned)tid % BUCKETS];
+
+	while (k && k->tid != tid)
+		k = k->next;
+	return k;
+}
+
+static struct task *add(struct tracer *t, pid_t tid, pid_t tgid, pid_t ppid)
+{
+	struct task *k = buf_alloc(sizeof *k);
+
+	*k = (struct task){ .tid = tid, .tgid = tgid, .ppid = ppid, .next = t->bucket[(unsigned)tid % BUCKETS] };
+	t->bucket[(unsigned)tid % BUCKETS] = k;
+	t->tasks++;
+	if (tid == tgid)
+		t->processes++;
+	return k;
+}
+
+static void drop(struct tracer *t, struct task *k)
+{
+	struct task **p = &t->bucket[(unsigned)k->tid % BUCKETS];
+
+	while (*p && *p != k)
+		p = &(*p)->next;
+	if (*p)
+		*p = k->next;
+	t->tasks--;
+	if (k->tid == k->tgid)
+		t->processes--;
+	json_decref(k->pending);
+	free(k->wanted);
+	free(k);
+}
+
+int tracer_seize(struct tracer *t, pid_t pid)
+{
+	if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)(uintptr_t)OPTIONS))
+		return errno;
+	add(t, pid, pid, 1);
+	return 0;
+}
+
+unsigned tracer_alive(const struct tracer *t)
+{
+	return t->processes;
+}
+
+unsigned tracer_refused(const struct tracer *t)
+{
+	return t->refused;
+}
+
+static void go_on(const struct task *k, bool to_exit, int sig)
+{
+	/* Fails only when it died meanwhile: then waitpid says so. */
+	ptrace(to_exit ? PTRACE_SYSCALL : PTRACE_CONT, k->tid, NULL, (void *)(uintptr_t)(unsigned)sig);
+}
+
+static void set_result(const struct task *k, long result)
+{
+	struct user_regs_struct regs;
+
+	/* No system call has the number -1: it is skipped, and what stands in rax is the answer. */
+	if (ptrace(PTRACE_GETREGS, k->tid, NULL, &regs))
+		return;
+	regs.orig_rax = (unsigned long long)-1;
+	regs.rax = (unsigned long long)result;
+	ptrace(PTRACE_SETREGS, k->tid, NULL, &regs);
+}
+
+/* A fork, vfork or clone begins. True: go on. */
+static bool may_fork(struct tracer *t, const struct task *k)
+{
+	struct user_regs_struct regs;
+	bool thread = k->nr == SYS_clone && (k->arg[0] & CLONE_THREAD);
+
+	if ((!thread && t->processes >= t->limit) || t->tasks >= t->limit * 8) {
+		if (t->refused++ == 0)
+			record_event(t->record, k->tgid, k->ppid, "limit", json_pack("{s:s}", "what", "processes"));
+		set_result(k, -EAGAIN);
+		return false;
+	}
+	/* This flag would keep the child from being traced. */
+	if (k->nr == SYS_clone && (k->arg[0] & CLONE_UNTRACED) && ptrace(PTRACE_GETREGS, k->tid, NULL, &regs) == 0) {
+		regs.rdi &= ~(unsigned long long)CLONE_UNTRACED;
+		ptrace(PTRACE_SETREGS, k->tid, NULL, &regs);
+	}
+	return true;
+}
+
+static void at_seccomp(struct tracer *t, struct task *k)
+{
+	struct __ptrace_syscall_info info;
+	long result = 0;
+	enum calls_do what;
+
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, k->tid, (void *)sizeof info, &info) <= 0 || info.op != PTRACE_SYSCALL_INFO_SECCOMP) {
+		go_on(k, false, 0);
+		return;
+	}
+	k->nr = (long)info.seccomp.nr;
+	for (int i = 0; i < 6; i++)
+		k->arg[i] = info.seccomp.args[i];
+	if ((k->nr == SYS_fork || k->nr == SYS_vfork || k->nr == SYS_clone) && !(info.seccomp.ret_data & FILTER_DENY)) {
+		may_fork(t, k);
+		go_on(k, false, 0);
+		return;
+	}
+	/* Code in memory dies with an exec: taken before. */
+	if ((k->nr == SYS_execve || k->nr == SYS_execveat) && k->code_memory)
+		memory_sweep(t->record, k);
+	what = calls_entry(t->record, k, (info.seccomp.ret_data & FILTER_DENY) != 0, &result);
+	if (what == CALLS_DENY || what == CALLS_FAKE)
+		set_result(k, result);
+	k->awaits_exit = what == CALLS_AWAIT;
+	go_on(k, k->awaits_exit, 0);
+}
+
+static void at_syscall(struct tracer *t, struct task *k)
+{
+	struct __ptrace_syscall_info info;
+
+	if (k->awaits_exit && ptrace(PTRACE_GET_SYSCALL_INFO, k->tid, (void *)sizeof info, &info) > 0 &&
+	    info.op == PTRACE_SYSCALL_INFO_EXIT) {
+		k->awaits_exit = false;
+		calls_exit(t->record, k, info.exit.rval);
+	}
+	go_on(k, k->awaits_exit, 0);
+}
+
+static void at_fork(struct tracer *t, struct task *k)
+{
+	unsigned long child = 0;
+	struct task *c;
+	pid_t tgid, ppid;
+
+	if (ptrace(PTRACE_GETEVENTMSG, k->tid, NULL, &child) == 0 && child > 0) {
+		c = find(t, (pid_t)child);
+		if (!c) {
+			tracee_ids((pid_t)child, &tgid, &ppid);
+			c = add(t, (pid_t)child, tgid == k->tgid ? tgid : (pid_t)child, k->tgid);
+		}
+		if (c->tid == c->tgid) {
+			c->ppid = k->tgid;
+			record_event(t->record, k->tgid, k->ppid, "fork", json_pack("{s:i}", "child", (int)child));
+		} else {
+			c->ppid = k->ppid;
+		}
+		c->code_memory = k->code_memory;
+	}
+	go_on(k, false, 0);
+}
+
+static void at_exec(struct tracer *t, struct task *k)
+{
+	unsigned long former = 0;
+	struct task *other;
+	char *path, hex[DIGEST_HEX];
+	json_t *o = json_object();
+
+	/* Whichever thread called exec goes on under the leader's number. */
+	if (ptrace(PTRACE_GETEVENTMSG, k->tid, NULL, &former) == 0 && (pid_t)former != k->tid) {
+		other = find(t, (pid_t)former);
+		if (other) {
+			free(k->wanted);
+			k->wanted = other->wanted;
+			other->wanted = NULL;
+			drop(t, other);
+		}
+	}
+	json_decref(k->pending);
+	k->pending = NULL;
+	k->awaits_exit = false;
+	k->code_memory = false;
+	path = tracee_link(k->tid, "exe");
+	json_object_set_new(o, "path", jsonio_name(path ? path : "?"));
+	json_object_set_new(o, "argv", tracee_argv(k->tid));
+	if (tracee_digest(k->tid, hex))
+		json_object_set_new(o, "sha256", json_string(hex));
+	if (k->wanted && path && strcmp(k->wanted, path))
+		json_object_set_new(o, "file", jsonio_name(k->wanted));
+	record_event(t->record, k->tgid, k->ppid, "exec", o);
+	if (path && !strncmp(path, "/memfd:", 7))
+		memory_image(t->record, k);
+	free(path);
+	go_on(k, false, 0);
+}
+
+static void at_exit_begin(struct tracer *t, struct task *k)
+{
+	if (k->code_memory)
+		memory_sweep(t->record, k);
+	go_on(k, false, 0);
+}
+
+static void at_end(struct tracer *t, struct task *k, int status)
+{
+	if (k->tid == k->tgid) {
+		/* The filter kills for a 32-bit call, which no tracer sees. */
+		if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+			record_event(t->record, k->tgid, k->ppid, "denied", json_pack("{s:s}", "syscall", "32-bit"));
+		record_event(t->record, k->tgid, k->ppid, "exit",
+			     json_pack("{s:i}", "status", WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status)));
+	}
+	drop(t, k);
+}
+
+static void at_stop(struct tracer *t, struct task *k, int status)
+{
+	int sig = WSTOPSIG(status);
+
+	switch (status >> 16) {
+	case PTRACE_EVENT_SECCOMP:
+		at_seccomp(t, k);
+		return;
+	case PTRACE_EVENT_FORK:
+	case PTRACE_EVENT_VFORK:
+	case PTRACE_EVENT_CLONE:
+		at_fork(t, k);
+		return;
+	case PTRACE_EVENT_EXEC:
+		at_exec(t, k);
+		return;
+	case PTRACE_EVENT_EXIT:
+		at_exit_begin(t, k);
+		return;
+	case PTRACE_EVENT_STOP:
+		/* A group that was stopped by a signal stays so until it is woken; a new task just begins. */
+		if (sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU)
+			ptrace(PTRACE_LISTEN, k->tid, NULL, NULL);
+		else
+			go_on(k, false, 0);
+		return;
+	case 0:
+		break;
+	default:
+		go_on(k, false, 0);
+		return;
+	}
+	if (sig == (SIGTRAP | 0x80))
+		at_syscall(t, k);
+	else
+		go_on(k, k->awaits_exit, sig);
+}
+
+bool tracer_wait(struct tracer *t, pid_t pid, int status)
+{
+	struct task *k = find(t, pid);
+	pid_t tgid, ppid;
+
+	if (!k) {
+		if (!WIFSTOPPED(status))
+			return false;
+		/* A child that was seen before its parent's word of it. */
+		tracee_ids(pid, &tgid, &ppid);
+		k = add(t, pid, tgid, ppid);
+	}
+	if (WIFSTOPPED(status))
+		at_stop(t, k, status);
+	else
+		at_end(t, k, status);
+	return true;
+}
+
+void tracer_sweep(struct tracer *t)
+{
+	for (unsigned i = 0; i < BUCKETS; i++)
+		for (struct task *k = t->bucket[i]; k; k = k->next)
+			if (k->tid == k->tgid)
+				memory_sweep(t->record, k);
+}
+
+void tracer_free(struct tracer *t)
+{
+	for (unsigned i = 0; t && i < BUCKETS; i++)
+		while (t->bucket[i])
+			drop(t, t->bucket[i]);
+	free(t);
+}
