@@ -43,11 +43,11 @@ static json_t *own_paths(const struct look *l)
 		own_path(own, s && strcmp(s, "startup") ? jsonio_str(o, "path") : NULL);
 	}
 	own_path(own, jsonio_str(l->dynamic, "path"));
-	json_array_foreach(json_object_get(l->dynamic, "processes"), i, o) {
-		s = jsonio_str(o, "sha256");
-		if (s && !strcmp(s, l->sha256))
-			own_path(own, jsonio_str(o, "path"));
-	}
+	/* The first process is the sample where we put it; a later one may be a copy. */
+	o = json_array_get(json_object_get(l->dynamic, "processes"), 0);
+	s = jsonio_str(o, "sha256");
+	if (s && !strcmp(s, l->sha256))
+		own_path(own, jsonio_str(o, "path"));
 	return own;
 }
 
