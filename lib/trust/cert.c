@@ -31,6 +31,7 @@ static int only_entry(const X509_NAME *n, int nid, const char *what, char *out, 
 	unsigned char *utf8 = NULL;
 	int len;
 
+	out[0] = '\0';
 	if (at < 0)
 		return err_set(e, EX_NOPERM, "the certificate's subject has no %s", what);
 	if (X509_NAME_get_index_by_NID(n, nid, at) >= 0)

@@ -139,7 +139,8 @@ int pki_init(const char *dir, const char *name, int days, struct err *e)
 	path = buf_printf("%s/ca.key", beside);
 	if (write_key(path, key, e) < 0)
 		goto out;
-	strcpy(strrchr(path, '/'), "/ca.crt");
+	free(path);
+	path = buf_printf("%s/ca.crt", beside);
 	if (write_crt(path, crt, e) < 0)
 		goto out;
 	free(path);
