@@ -111,9 +111,9 @@ machine_run() {
 machine_stop() {
 	local name=$1
 	[ -n "${MACHINE_OUTER[$name]:-}" ] || return 0
-	kill -KILL "${MACHINE_PID[$name]:-${MACHINE_OUTER[$name]}}" 2>/dev/null
-	kill -KILL "${MACHINE_OUTER[$name]}" 2>/dev/null
-	wait "${MACHINE_OUTER[$name]}" 2>/dev/null
+	kill -KILL "${MACHINE_PID[$name]:-${MACHINE_OUTER[$name]}}" 2>/dev/null || :
+	kill -KILL "${MACHINE_OUTER[$name]}" 2>/dev/null || :
+	wait "${MACHINE_OUTER[$name]}" 2>/dev/null || :
 	unset "MACHINE_OUTER[$name]" "MACHINE_PID[$name]"
 	return 0
 }
@@ -124,8 +124,8 @@ machine_stop_all() {
 		machine_stop "$name"
 	done
 	if [ -n "$MACHINE_NET_OUTER" ]; then
-		kill -KILL "$MACHINE_NET" "$MACHINE_NET_OUTER" 2>/dev/null
-		wait "$MACHINE_NET_OUTER" 2>/dev/null
+		kill -KILL "$MACHINE_NET" "$MACHINE_NET_OUTER" 2>/dev/null || :
+		wait "$MACHINE_NET_OUTER" 2>/dev/null || :
 		MACHINE_NET_OUTER='' MACHINE_NET=''
 	fi
 	return 0
