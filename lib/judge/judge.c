@@ -153,5 +153,5 @@ double judge_score(const json_t *signs)
 		if (group && isfinite(weight) && heaviest(signs, i, group, weight))
 			sum += weight;
 	}
-	return round(sum * 10) / 10;
+	return (double)(int64_t)(sum * 10 + (sum < 0 ? -0.5 : 0.5)) / 10;
 }

@@ -1,0 +1,185 @@
+#include <getopt.h>
+#include <linux/ioprio.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "casefile/casefile.h"
+#include "host/host.h"
+
+static const char usage[] =
+	"usage: mscan [-bqvz] [-R root] [-s score] [-p pid | -f path ...] [-o file]\n"
+	"       mscan --list-signs | --explain sign\n"
+	"\n"
+	"Finds the code that runs on this machine or starts by itself, and writes a case.\n"
+	"\n"
+	"  -f path ...    these files and trees instead of the machine\n"
+	"  -p pid         this process instead of the machine\n"
+	"  -R root        the start-up places of a system that does not run\n"
+	"  -s score       only code of at least this score\n"
+	"  -b             in the background: only when the machine has nothing else to do\n"
+	"  -z             compress the case with zstd\n"
+	"  -o file        write the case there (default: standard output)\n"
+	"  --list-signs   all signs with their groups and weights\n"
+	"  --explain sign what a sign means\n"
+	"  -q -v -V -h    quiet, verbose, version, help\n"
+	"\n"
+	"examples:\n"
+	"  mscan -s 20 -o today.case\n"
+	"  mscan -f /usr/local/bin | mls\n"
+	"\n"
+	"exit: 0 done (what could not be seen is in the case), 64 usage, 66 no such input, 74 output failed, 78 criteria\n";
+
+enum { OPT_LIST = 256, OPT_EXPLAIN };
+
+static int list_signs(const struct judge *j)
+{
+	const struct judge_sign *s;
+	size_t i;
+
+	for (i = 0; (s = judge_at(j, i)); i++)
+		printf("%-20s %-10s %6.1f  %s\n", s->name, s->group, s->weight, s->meaning);
+	return 0;
+}
+
+static int explain(const struct judge *j, const char *name, struct err *e)
+{
+	const struct judge_sign *s = judge_find(j, name);
+
+	if (!s)
+		return err_set(e, EX_USAGE, "there is no sign %s; see --list-signs", err_q(name));
+	printf("%s\n  %s\n  group %s, weight %.1f decibans, seen by %s analysis%s%s\n", s->name, s->meaning, s->group, s->weight,
+	       s->source, *s->technique ? ", ATT&CK " : "", s->technique);
+	return 0;
+}
+
+static int put_about(void *out, const char *path, const json_t *about, struct err *e)
+{
+	return caseout_json(out, path, about, e);
+}
+
+static int put_bytes(void *out, const char *path, int fd, int64_t offset, uint64_t size, struct err *e)
+{
+	static unsigned char block[65536];
+	ssize_t n;
+
+	if (caseout_begin(out, path, 0, size, e) < 0)
+		return -1;
+	for (; size; size -= (uint64_t)n, offset += n) {
+		n = pread(fd, block, size < sizeof(block) ? (size_t)size : sizeof(block), offset);
+		if (n <= 0)
+			return err_sys(e, "cannot read dumped memory back");
+		if (caseout_write(out, block, (size_t)n, e) < 0)
+			return -1;
+	}
+	return caseout_end(out, e);
+}
+
+static int write_case(struct host *h, const char *path, bool zstd, double least, struct err *e)
+{
+	struct host_sink sink = { .about = put_about, .bytes = put_bytes };
+	struct atomic *a = atomic_open(path, 0600, false, e);
+	struct caseout *out = a ? caseout_open(atomic_fd(a), zstd, e) : NULL;
+	json_t *profile = out ? host_profile(h, e) : NULL, *head = NULL;
+	int rc = -1;
+
+	if (profile) {
+		head = casefilter_new_case("mscan", profile);
+		sink.ctx = out;
+		rc = caseout_json(out, "case.json", head, e);
+	}
+	if (!rc)
+		rc = host_emit(h, least, &sink, e);
+	json_decref(head);
+	if (rc < 0)
+		caseout_abort(out);
+	else
+		rc = caseout_finish(out, NULL, NULL, e);
+	if (!rc)
+		return atomic_commit(a, e);
+	atomic_abort(a);
+	return -1;
+}
+
+/* Nobody at the machine shall notice: the scan gives way to everything. */
+static void step_back(bool idle)
+{
+	const struct sched_param none = { 0 };
+
+	if (setpriority(PRIO_PROCESS, 0, 19) < 0)
+		msg_debug("cannot lower the priority");
+	if (!idle)
+		return;
+	if (sched_setscheduler(0, SCHED_IDLE, &none) < 0
+	    || syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0)) < 0)
+		msg_debug("cannot become idle");
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "list-signs", no_argument, NULL, OPT_LIST }, { "explain", required_argument, NULL, OPT_EXPLAIN },
+		{ "background", no_argument, NULL, 'b' }, { NULL, 0, NULL, 0 },
+	};
+	const char *root = NULL, *sign = NULL, *missed;
+	bool list = false, idle = false, zstd = false, files = false;
+	double least = -1e9;
+	struct host *h = NULL;
+	struct judge *j;
+	struct tool t;
+	struct err e;
+	long pid = 0;
+	char *end = NULL;
+	int c, rc = -1;
+
+	err_clear(&e);
+	tool_init(&t, "mscan", usage, argc, argv);
+	while ((c = tool_getopt(&t, "bfo:p:R:s:z", longs)) != -1)
+		switch (c) {
+		case 'b': idle = true; break;
+		case 'f': files = true; break;
+		case 'R': root = optarg; break;
+		case 'z': zstd = true; break;
+		case 'p':
+			pid = strtol(optarg, &end, 10);
+			if (*end || end == optarg || pid <= 0 || pid > 1 << 22)
+				tool_usage(&t, "-p wants the number of a process, not %s", err_q(optarg));
+			break;
+		case 's':
+			least = strtod(optarg, &end);
+			if (*end || end == optarg)
+				tool_usage(&t, "-s wants a score, not %s", err_q(optarg));
+			break;
+		case OPT_LIST: list = true; break;
+		case OPT_EXPLAIN: sign = optarg; break;
+		}
+	if (files ? optind >= argc : optind < argc)
+		tool_usage(&t, files ? "-f wants a path" : "unexpected operand %s", files ? "" : err_q(argv[optind]));
+	if (pid && (files || root))
+		tool_usage(&t, "-p goes with neither -f nor -R");
+	j = judge_load(NULL, &e);
+	if (!j)
+		goto out;
+	if (list || sign) {
+		rc = list ? list_signs(j) : explain(j, sign, &e);
+		goto out;
+	}
+	step_back(idle);
+	h = host_open(root, j, &e);
+	if (!h)
+		goto out;
+	rc = pid ? host_scan_process(h, (pid_t)pid, &e) : files ? 0 : host_scan(h, &e);
+	for (; !rc && files && optind < argc; optind++)
+		rc = host_scan_path(h, argv[optind], &e);
+	if (!rc)
+		rc = write_case(h, t.out, zstd, least, &e);
+	missed = rc ? NULL : host_unseen(h);
+	if (missed)
+		msg_warn("not everything was seen: %s", missed);
+out:
+	host_close(h);
+	judge_free(j);
+	return tool_end(&t, rc, &e);
+}

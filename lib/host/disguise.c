@@ -1,0 +1,87 @@
+#include "host/internal.h"
+
+#include <string.h>
+
+/* Kernel threads, without the part behind the slash; "kworker/0:1" matches "kworker". */
+static const char *const kernel_threads[] = {
+	"kworker", "ksoftirqd", "kthreadd", "migration", "rcu_sched", "rcu_preempt", "rcu_gp", "rcu_par_gp", "rcu_tasks_kthre",
+	"kswapd", "khugepaged", "kcompactd", "ksmd", "kdevtmpfs", "kauditd", "khungtaskd", "oom_reaper", "writeback", "kintegrityd",
+	"kblockd", "watchdogd", "kthrotld", "cpuhp", "idle_inject", "netns", "ecryptfs-kthrea", "scsi_eh", "scsi_tmf", "jbd2",
+	"ext4-rsv-conver", "xfsaild", "btrfs-transacti", "nvme-wq", "nfsd", "lockd", "irq", "kdmflush", "md_misc", "ata_sff",
+	"kpsmoused", "zswap-shrink", "charger_manager", "slub_flushwq", "mm_percpu_wq", "inet_frag_wq", "kstrp", "tpm_dev_wq",
+	"edac-poller", "devfreq_wq", "kmpath_rdacd", "kaluad", "ipv6_addrconf", "blkcg_punt_bio", "events_unbound", "kthreadd",
+};
+
+bool disguise_kernel_thread(const char *name)
+{
+	size_t i, n = strlen(name);
+
+	if (n > 2 && name[0] == '[' && memchr(name, ']', n))
+		return true;
+	for (i = 0; i < sizeof(kernel_threads) / sizeof(*kernel_threads); i++) {
+		size_t k = strlen(kernel_threads[i]);
+
+		if (!strncmp(name, kernel_threads[i], k) && (!name[k] || name[k] == '/' || name[k] == '-' || name[k] == '_'
+		                                             || (name[k] >= '0' && name[k] <= '9')))
+			return true;
+	}
+	return false;
+}
+
+static const char *const services[] = {
+	"systemd", "systemd-journald", "systemd-udevd", "systemd-logind", "systemd-resolved", "systemd-networkd",
+	"systemd-timesyncd", "systemd-machined", "systemd-hostnamed", "systemd-oomd", "init", "dbus-daemon", "dbus-broker", "sshd",
+	"cron", "crond", "atd", "anacron", "rsyslogd", "syslogd", "syslog-ng", "udevd", "agetty", "getty", "login", "polkitd",
+	"networkmanager", "wpa_supplicant", "dhclient", "dhcpcd", "chronyd", "ntpd", "cupsd", "avahi-daemon", "rtkit-daemon",
+	"accounts-daemon", "acpid", "auditd", "irqbalance", "udisksd", "upowerd", "modemmanager", "gdm", "gdm3", "lightdm", "xorg",
+	"gnome-shell", "gnome-keyring-daemon", "gnome-keyring-d", "pulseaudio", "pipewire", "wireplumber", "gvfsd", "snapd",
+	"packagekitd", "dockerd", "containerd", "containerd-shim", "kubelet", "nginx", "apache2", "httpd", "mysqld", "mariadbd",
+	"postgres", "php-fpm", "exim4", "master", "sendmail", "dnsmasq", "named", "unbound", "smbd", "nmbd", "rpcbind", "inetd",
+	"xinetd", "ssh-agent", "gpg-agent", "at-spi-bus-launcher", "multipathd", "lvmetad", "mdadm", "bluetoothd", "thermald",
+};
+
+static const char *const homes_of_programs[] = {
+	"/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/opt/", "/snap/", "/nix/store/", "/gnu/store/",
+};
+
+bool disguise_service(const char *name, const char *path)
+{
+	size_t i;
+	bool service = false;
+
+	for (i = 0; i < sizeof(services) / sizeof(*services) && !service; i++) {
+		size_t n = strlen(services[i]);
+
+		/* a process's name is cut at 15 bytes */
+		service = !strcasecmp(name, services[i]) || (n > 15 && strlen(name) == 15 && !strncasecmp(name, services[i], 15));
+	}
+	if (!service || path[0] != '/')
+		return false;
+	for (i = 0; i < sizeof(homes_of_programs) / sizeof(*homes_of_programs); i++)
+		if (!strncmp(path, homes_of_programs[i], strlen(homes_of_programs[i])))
+			return false;
+	return true;
+}
+
+bool disguise_hidden(const char *path)
+{
+	const char *p = path;
+
+	while ((p = strchr(p, '/'))) {
+		p++;
+		if (*p == '.' || *p == ' ')
+			return true;
+	}
+	return false;
+}
+
+bool disguise_temporary(const char *path)
+{
+	static const char *const places[] = { "/tmp/", "/var/tmp/", "/dev/", "/run/shm/", "/run/user/", "/var/run/user/" };
+	size_t i;
+
+	for (i = 0; i < sizeof(places) / sizeof(*places); i++)
+		if (!strncmp(path, places[i], strlen(places[i])))
+			return true;
+	return false;
+}

@@ -1,0 +1,191 @@
+/*
+ * A few facts of an ELF file's headers. This reads hostile bytes in a process with all rights, so it is kept small: each
+ * read is a pread of a fixed size into a local array, and no length from the file is used but to bound a loop.
+ */
+#include "host/internal.h"
+
+#include "code/code.h"
+
+#include <elf.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_SEGMENTS 64
+#define MAX_SECTIONS 256
+#define SAMPLES 64
+#define SAMPLE 4096
+#define HIGH_ENTROPY 7.2          /* x86-64 code measures 5.8 to 6.6, deflated data 7.9 */
+
+struct segment {
+	uint32_t type, flags;
+	uint64_t offset, size;
+};
+
+struct elf_facts {
+	bool is64;
+	unsigned type;
+	uint64_t section_offset;
+	unsigned section_count, names_at, section_size;
+	struct segment segment[MAX_SEGMENTS];
+	size_t segments;
+};
+
+static bool read_at(int fd, uint64_t offset, void *p, size_t n)
+{
+	return offset < (uint64_t)INT64_MAX - n && pread(fd, p, n, (off_t)offset) == (ssize_t)n;
+}
+
+/* Little-endian only: what runs here. */
+static int read_header(int fd, struct elf_facts *f)
+{
+	union { unsigned char ident[EI_NIDENT]; Elf64_Ehdr h64; Elf32_Ehdr h32; } u;
+	uint64_t table;
+	unsigned i, count, size;
+
+	memset(f, 0, sizeof(*f));
+	memset(&u, 0, sizeof(u));
+	if (pread(fd, &u, sizeof(u), 0) < (ssize_t)sizeof(u.h32) || memcmp(u.ident, ELFMAG, SELFMAG)
+	    || u.ident[EI_DATA] != ELFDATA2LSB)
+		return -1;
+	f->is64 = u.ident[EI_CLASS] == ELFCLASS64;
+	f->type = f->is64 ? u.h64.e_type : u.h32.e_type;
+	f->section_offset = f->is64 ? u.h64.e_shoff : u.h32.e_shoff;
+	f->section_count = f->is64 ? u.h64.e_shnum : u.h32.e_shnum;
+	f->section_size = f->is64 ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr);
+	f->names_at = f->is64 ? u.h64.e_shstrndx : u.h32.e_shstrndx;
+	table = f->is64 ? u.h64.e_phoff : u.h32.e_phoff;
+	count = f->is64 ? u.h64.e_phnum : u.h32.e_phnum;
+	size = f->is64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
+	for (i = 0; i < count && i < MAX_SEGMENTS; i++) {
+		union { Elf64_Phdr p64; Elf32_Phdr p32; } ph;
+
+		if (!read_at(fd, table + (uint64_t)i * size, &ph, size))
+			break;
+		if (f->is64)
+			f->segment[i] = (struct segment){ ph.p64.p_type, ph.p64.p_flags, ph.p64.p_offset, ph.p64.p_filesz };
+		else
+			f->segment[i] = (struct segment){ ph.p32.p_type, ph.p32.p_flags, ph.p32.p_offset, ph.p32.p_filesz };
+		f->segments++;
+	}
+	return 0;
+}
+
+/* Samples spread over the executable segments; a quarter megabyte tells the entropy to a hundredth. */
+static double code_entropy(int fd, const struct elf_facts *f)
+{
+	static unsigned char bytes[SAMPLES * SAMPLE];
+	uint64_t total = 0, step, at;
+	size_t i, n = 0;
+
+	for (i = 0; i < f->segments; i++)
+		if (f->segment[i].type == PT_LOAD && f->segment[i].flags & PF_X && f->segment[i].size < CAP_BODY)
+			total += f->segment[i].size;
+	if (total < 4 * SAMPLE)
+		return 0;
+	step = total / SAMPLES < SAMPLE ? SAMPLE : total / SAMPLES;
+	for (i = 0; i < f->segments; i++) {
+		const struct segment *s = &f->segment[i];
+
+		if (s->type != PT_LOAD || !(s->flags & PF_X) || s->size >= CAP_BODY)
+			continue;
+		for (at = 0; at + SAMPLE <= s->size && n + SAMPLE <= sizeof(bytes); at += step) {
+			if (!read_at(fd, s->offset + at, bytes + n, SAMPLE))
+				break;
+			n += SAMPLE;
+		}
+	}
+	return entropy_of(bytes, n);
+}
+
+static const char *packer_section(int fd, const struct elf_facts *f)
+{
+	static const char *const marks[] = { "UPX", ".upx", ".packed", ".aspack", ".petite", ".nsp", ".vmp", ".themida", ".enigma" };
+	uint64_t names;
+	unsigned i, k;
+
+	if (!f->section_offset || !f->section_count || f->names_at >= f->section_count)
+		return NULL;
+	for (i = 0; i <= f->section_count && i < MAX_SECTIONS; i++) {
+		union { Elf64_Shdr s64; Elf32_Shdr s32; } sh;
+		unsigned which = i ? i - 1 : f->names_at;
+		static char name[16];
+
+		if (!read_at(fd, f->section_offset + (uint64_t)which * f->section_size, &sh, f->section_size))
+			return NULL;
+		if (!i) {
+			names = f->is64 ? sh.s64.sh_offset : sh.s32.sh_offset;
+			continue;
+		}
+		memset(name, 0, sizeof(name));
+		if (names > CAP_BODY || pread(fd, name, sizeof(name) - 1,
+		                              (off_t)(names + (f->is64 ? sh.s64.sh_name : sh.s32.sh_name))) <= 0)
+			continue;
+		for (k = 0; k < sizeof(marks) / sizeof(*marks); k++)
+			if (!strncmp(name, marks[k], strlen(marks[k])))
+				return name;
+	}
+	return NULL;
+}
+
+/* UPX has no sections; its header stands behind the program headers and at the end. */
+static bool upx_magic(int fd, uint64_t size)
+{
+	unsigned char head[512], tail[64];
+	ssize_t n = pread(fd, head, sizeof(head), 0);
+
+	if (n > 0 && memmem(head, (size_t)n, "UPX!", 4))
+		return true;
+	n = size > sizeof(tail) ? pread(fd, tail, sizeof(tail), (off_t)(size - sizeof(tail))) : 0;
+	return n > 0 && memmem(tail, (size_t)n, "UPX!", 4);
+}
+
+void facts_look(struct host *h, struct piece *p, int fd, uint64_t size)
+{
+	struct elf_facts f;
+	const char *section;
+	double entropy;
+
+	if (read_header(fd, &f) < 0)
+		return;
+	if (!f.section_offset || !f.section_count)
+		piece_sign(h, p, "no-section-table", "the ELF header names no section table");
+	section = packer_section(fd, &f);
+	if (section)
+		piece_sign(h, p, "packer-section", "it has a section %s", section);
+	else if (upx_magic(fd, size))
+		piece_sign(h, p, "packer-section", "it bears UPX's mark");
+	entropy = code_entropy(fd, &f);
+	if (entropy > HIGH_ENTROPY)
+		piece_sign(h, p, "high-entropy", "its code has %.2f bits a byte", entropy);
+}
+
+bool facts_textrel(int fd)
+{
+	struct elf_facts f;
+	size_t i, k;
+
+	if (read_header(fd, &f) < 0)
+		return false;
+	for (i = 0; i < f.segments; i++) {
+		const struct segment *s = &f.segment[i];
+		size_t size = f.is64 ? sizeof(Elf64_Dyn) : sizeof(Elf32_Dyn);
+
+		if (s->type != PT_DYNAMIC)
+			continue;
+		for (k = 0; k < 512 && (k + 1) * size <= s->size; k++) {
+			union { Elf64_Dyn d64; Elf32_Dyn d32; } d;
+			int64_t tag;
+			uint64_t value;
+
+			if (!read_at(fd, s->offset + k * size, &d, size))
+				break;
+			tag = f.is64 ? d.d64.d_tag : d.d32.d_tag;
+			value = f.is64 ? d.d64.d_un.d_val : d.d32.d_un.d_val;
+			if (tag == DT_NULL)
+				break;
+			if (tag == DT_TEXTREL || (tag == DT_FLAGS && value & DF_TEXTREL))
+				return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,215 @@
+#include "host/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct host *host_open(const char *root, const struct judge *j, struct err *e)
+{
+	struct host *h = buf_alloc(sizeof(*h));
+	char real[PATH_MAX];
+	struct stat st;
+
+	h->judge = j;
+	h->root = h->proc = -1;
+	h->began = clock_mono_ms();
+	h->unseen = json_array();
+	h->spool = spool_new();
+	if (!root)
+		root = "/";
+	if (!realpath(root, real)) {
+		err_sys(e, "cannot look at %s", err_q(root));
+		goto fail;
+	}
+	h->live = !strcmp(real, "/");
+	h->root_path = buf_strdup(h->live ? "" : real);
+	h->root = open(real, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (h->root < 0) {
+		err_sys(e, "cannot look at %s", err_q(root));
+		goto fail;
+	}
+	if (h->live) {
+		h->proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (h->proc < 0) {
+			err_sys(e, "cannot look at '/proc'");
+			goto fail;
+		}
+		if (!fstatat(h->proc, "self/ns/mnt", &st, 0))
+			h->mntns = st.st_ino;
+	}
+	h->dpkg = dpkg_open(h->root);
+	return h;
+fail:
+	host_close(h);
+	return NULL;
+}
+
+void host_close(struct host *h)
+{
+	size_t i;
+
+	if (!h)
+		return;
+	for (i = 0; i < h->piece_count; i++)
+		piece_free(h->pieces[i]);
+	free(h->pieces);
+	free(h->index);
+	free(h->seen);
+	free(h->raw);
+	free(h->root_path);
+	io_close(&h->root);
+	io_close(&h->proc);
+	dpkg_close(h->dpkg);
+	spool_free(h->spool);
+	json_decref(h->unseen);
+	buf_free(&h->unseen_line);
+	free(h);
+}
+
+void host_missed(struct host *h, const char *fmt, ...)
+{
+	char reason[512];
+	const json_t *o;
+	json_t *name;
+	va_list ap;
+	size_t i;
+
+	va_start(ap, fmt);
+	vsnprintf(reason, sizeof(reason), fmt, ap);
+	va_end(ap);
+	name = jsonio_name(reason);
+	json_array_foreach(h->unseen, i, o)
+		if (json_equal(o, name))
+			goto out;
+	if (json_array_size(h->unseen) < CAP_UNSEEN)
+		json_array_append(h->unseen, name);
+out:
+	json_decref(name);
+}
+
+static void time_taken(struct host *h)
+{
+	h->seconds = (double)(clock_mono_ms() - h->began) / 1000;
+}
+
+int host_scan(struct host *h, struct err *e)
+{
+	struct pid_found *list = NULL;
+	size_t n, i;
+	int rc = 0;
+
+	if (h->live) {
+		sockets_load(h);
+		n = pids_list(h, &list);
+		for (i = 0; !rc && i < n; i++) {
+			progress("processes", i, n);
+			rc = process_scan(h, list[i].pid, list[i].hidden, e);
+		}
+		progress_end();
+		free(list);
+		if (!rc)
+			rc = modules_scan(h, e);
+	}
+	if (!rc)
+		rc = startup_scan(h, e);
+	time_taken(h);
+	return rc;
+}
+
+int host_scan_process(struct host *h, pid_t pid, struct err *e)
+{
+	char name[32];
+	int rc;
+
+	snprintf(name, sizeof(name), "%d", (int)pid);
+	if (!h->live || pid <= 0 || faccessat(h->proc, name, F_OK, 0) < 0)
+		return err_set(e, EX_NOINPUT, "there is no process %d", (int)pid);
+	sockets_load(h);
+	rc = process_scan(h, pid, NULL, e);
+	time_taken(h);
+	return rc;
+}
+
+int host_scan_path(struct host *h, const char *path, struct err *e)
+{
+	int rc = tree_scan(h, path, e);
+
+	time_taken(h);
+	return rc;
+}
+
+json_t *host_profile(const struct host *h, struct err *e)
+{
+	return profile_make(h, e);
+}
+
+const char *host_unseen(struct host *h)
+{
+	const json_t *o;
+	size_t i;
+
+	buf_clear(&h->unseen_line);
+	if (h->processes_unseen)
+		buf_addf(&h->unseen_line, "%u of %u processes could not be looked at", h->processes_unseen, h->processes);
+	if (h->unlooked)
+		buf_addf(&h->unseen_line, "%s%u files could not be read", h->unseen_line.len ? "; " : "", h->unlooked);
+	json_array_foreach(h->unseen, i, o)
+		buf_addf(&h->unseen_line, "%s%s", h->unseen_line.len ? "; " : "", json_string_value(o));
+	if (!h->unseen_line.len)
+		return NULL;
+	if (geteuid())
+		buf_adds(&h->unseen_line, " (not run as root)");
+	return buf_str(&h->unseen_line);
+}
+
+static int heaviest_first(const void *a, const void *b)
+{
+	const struct piece *x = *(struct piece *const *)a, *y = *(struct piece *const *)b;
+
+	if (x->score > y->score)
+		return -1;
+	if (x->score < y->score)
+		return 1;
+	return strcmp(x->sha256, y->sha256);
+}
+
+static int emit_one(const struct host *h, const struct piece *p, const struct host_sink *sink, struct err *e)
+{
+	json_t *about = piece_about(p);
+	char path[CAP_PATH + 1];
+	size_t i;
+	int rc;
+
+	snprintf(path, sizeof(path), "code/%s/about.json", p->sha256);
+	rc = sink->about(sink->ctx, path, about, e);
+	json_decref(about);
+	for (i = 0; !rc && i < p->part_count; i++) {
+		const struct part *part = &p->parts[i];
+
+		snprintf(path, sizeof(path), "code/%s/%s", p->sha256, part->name);
+		rc = sink->bytes(sink->ctx, path, spool_fd(h->spool), part->offset, part->size, e);
+	}
+	return rc;
+}
+
+int host_emit(struct host *h, double least_score, const struct host_sink *sink, struct err *e)
+{
+	struct piece **order = buf_alloc((h->piece_count + 1) * sizeof(*order));
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < h->piece_count; i++) {
+		h->pieces[i]->score = judge_score(h->pieces[i]->signs);
+		order[i] = h->pieces[i];
+	}
+	if (h->piece_count)
+		qsort(order, h->piece_count, sizeof(*order), heaviest_first);
+	for (i = 0; !rc && i < h->piece_count; i++)
+		if (order[i]->score >= least_score)
+			rc = emit_one(h, order[i], sink, e);
+	free(order);
+	return rc;
+}

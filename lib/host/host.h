@@ -1,0 +1,44 @@
+/*
+ * host: what a machine runs: processes and the code in their memory, kernel modules, start-up places, the package that
+ * owns a file, and the machine's profile. Uses code, confine, judge and base.
+ * It only looks: it stops, traces and changes nothing. It knows nothing of cases: what it found goes to a sink.
+ */
+#ifndef HOST_H
+#define HOST_H
+
+#include "base/base.h"
+#include "judge/judge.h"
+
+struct host;
+
+/* root NULL or "/": this machine, running. Else the root folder of a system that does not run: start-up places, modules'
+ * files and files only. The judge stays the caller's and outlives the host. 66, 77 when the root cannot be opened. */
+struct host *host_open(const char *root, const struct judge *j, struct err *e);
+void host_close(struct host *h);
+
+/*
+ * Each gathers code into h; none fails for what a machine does by itself (processes end, files vanish, rights are
+ * lacking): that is counted and told in host_profile()'s "scan". They fail only where the scan itself cannot go on (a
+ * full disk for dumped memory: 74).
+ */
+int host_scan(struct host *h, struct err *e);                      /* processes, modules, start-up places */
+int host_scan_process(struct host *h, pid_t pid, struct err *e);   /* that one alone; 66 when there is none such */
+/* A file, whatever it is; of a tree each file that could run: ELF, "#!", or with an executable bit. 66 when missing. */
+int host_scan_path(struct host *h, const char *path, struct err *e);
+
+/* case.json's "host", with "scan" as it stands now. New reference. */
+json_t *host_profile(const struct host *h, struct err *e);
+/* One line for the person at the machine when something could not be seen, else NULL. Lives as long as h. */
+const char *host_unseen(struct host *h);
+
+/* Where found code goes. Each returns -1 to stop, with *e. `path` is the member's: code/<sha256>/... */
+struct host_sink {
+	void *ctx;
+	int (*about)(void *ctx, const char *path, const json_t *about, struct err *e);
+	/* size bytes of fd from offset; a memory dump, or code that is no file's */
+	int (*bytes)(void *ctx, const char *path, int fd, int64_t offset, uint64_t size, struct err *e);
+};
+/* Every piece of code with at least that score, heaviest first; about before the bytes of the same piece. */
+int host_emit(struct host *h, double least_score, const struct host_sink *sink, struct err *e);
+
+#endif

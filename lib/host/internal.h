@@ -1,0 +1,348 @@
+/* host's own: what its files share. Functions stand under the name of the .c file that defines them. */
+#ifndef HOST_INTERNAL_H
+#define HOST_INTERNAL_H
+
+#include <sys/stat.h>
+
+#include "host/host.h"
+
+#define CAP_PATHS 64u             /* of one piece of code */
+#define CAP_REGIONS 512u          /* anonymous executable regions of one process: V8 makes some hundred */
+#define CAP_DUMPS (2 * GIB)       /* of all dumped memory of one scan */
+#define CAP_PARTS 64u             /* dumped runs of modified pages of one piece of code */
+#define CAP_CMDLINE 4096u         /* bytes of a command line told in a sighting */
+#define CAP_SCRIPT (64 * MIB)     /* a file that is interpreted */
+#define CAP_NESTING 8u            /* commands within commands */
+#define CAP_UNSEEN 32u            /* different reasons */
+
+struct dpkg;
+struct spool;
+struct piece;
+
+/* A file that was read already, so that each is hashed once a run. */
+struct seen {
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	struct timespec mtime, ctime;
+	struct piece *piece;
+};
+
+/* Dumped bytes: in the spool, at an offset. */
+struct part {
+	char name[48];            /* "body" or "memory/<start>-<end>" */
+	int64_t offset;
+	uint64_t size;
+};
+
+struct piece {
+	char sha256[DIGEST_HEX];
+	const char *kind;
+	uint64_t size;
+	json_t *paths, *sightings, *signs, *memory;
+	unsigned mapped;          /* sightings of how "mapped" */
+	struct part *parts;
+	size_t part_count;
+	double score;
+	bool looked_into;         /* the file's own signs are there */
+};
+
+struct host {
+	const struct judge *judge;
+	int root;                 /* the root folder */
+	char *root_path;          /* "" for "/" */
+	bool live;
+	int proc;                 /* /proc */
+	ino_t mntns;              /* our own mount namespace, 0 unknown */
+	struct dpkg *dpkg;        /* NULL: no package database */
+	struct spool *spool;
+
+	struct piece **pieces;    /* in order of arrival */
+	size_t piece_count;
+	size_t *index;            /* open addressing: 1 + position in pieces, by digest */
+	size_t index_size;
+	struct seen *seen;        /* open addressing, piece NULL: free */
+	size_t seen_size, seen_count;
+
+	uint64_t *raw;            /* inodes of raw and packet sockets */
+	size_t raws;
+
+	int64_t began;            /* clock_mono_ms */
+	double seconds;
+	unsigned processes, processes_unseen, unlooked;
+	uint64_t files, bytes;
+	json_t *unseen;           /* reasons */
+	struct buf unseen_line;
+};
+
+/* ---- host.c ---- */
+
+/* Something could not be looked at; each different reason is kept once. */
+void host_missed(struct host *h, const char *fmt, ...) PRINTF(2, 3);
+
+/* ---- piece.c: distinct code, its sightings and signs ---- */
+
+/* Finds or makes the piece of that digest. A kind that can be found as a file again goes before one that cannot. */
+struct piece *piece_get(struct host *h, const char *sha256, const char *kind, uint64_t size);
+struct piece *piece_find(const struct host *h, const char *sha256);
+bool piece_path(struct piece *p, const char *path);   /* true when it is a new one */
+bool piece_has_path(const struct piece *p, const char *path);
+void piece_sign(struct host *h, struct piece *p, const char *name, const char *fmt, ...) PRINTF(4, 5);
+bool piece_signed(const struct piece *p, const char *name);
+/* A running piece whose file that path was, and no longer is. NULL: none. */
+struct piece *piece_gone(const struct host *h, const char *path);
+void piece_sight(struct piece *p, json_t *sighting);  /* takes the reference; past the cap it is dropped */
+bool piece_part(struct piece *p, const char *name, int64_t offset, uint64_t size);   /* false: has it, or has too many */
+json_t *piece_about(const struct piece *p);           /* new reference */
+void piece_free(struct piece *p);
+
+/* ---- spool.c: dumped bytes, in one unnamed file ---- */
+
+struct spool *spool_new(void);
+/* Begins at a fresh offset; bytes are put at places relative to it, gaps read as zeros. */
+int spool_begin(struct spool *s, uint64_t size, int64_t *offset, struct err *e);
+int spool_put(struct spool *s, int64_t offset, const void *p, size_t n, struct err *e);
+void spool_take_back(struct spool *s, int64_t offset);   /* forgets what was begun last, at that offset */
+int spool_fd(const struct spool *s);
+uint64_t spool_used(const struct spool *s);
+void spool_free(struct spool *s);
+
+/* ---- image.c: files of code ---- */
+
+/* The piece of code in an open regular file; hashed once a run. `kind` as in about.json. NULL: could not be read, or is
+ * no regular file. st may be NULL, else gets the file's. */
+struct piece *image_take(struct host *h, int fd, const char *kind, struct stat *st);
+/* Adds the path and the signs that follow from it (package, place, age). `ours`: it is a path below our own root, where
+ * our package database speaks. */
+void image_place(struct host *h, struct piece *p, const char *path, const struct stat *st, bool ours);
+
+/* ---- facts.c: signs in a file's own bytes ---- */
+
+void facts_look(struct host *h, struct piece *p, int fd, uint64_t size);
+/* Does the ELF file ask for relocations in its code (DT_TEXTREL, DF_TEXTREL)? */
+bool facts_textrel(int fd);
+
+/* ---- disguise.c: names and places that hide ---- */
+
+bool disguise_kernel_thread(const char *name);        /* "[...]", or like one of the kernel's own */
+/* A system service of that name belongs elsewhere than at path. */
+bool disguise_service(const char *name, const char *path);
+bool disguise_hidden(const char *path);               /* a component begins with a dot, or is made to be overlooked */
+bool disguise_temporary(const char *path);
+
+/* ---- dpkg.c: which files packages own ---- */
+
+/* NULL: there is no such database below root. */
+struct dpkg *dpkg_open(int root);
+bool dpkg_owns(const struct dpkg *d, const char *path);
+void dpkg_close(struct dpkg *d);
+
+/* ---- rooted.c: paths below a root that is not ours ---- */
+
+/* Opens for reading, links resolved as if chrooted there. -1 errno. */
+int rooted_open(int root, const char *path, int flags);
+/* The canonical path below root of an open file, in out (PATH_MAX). 0, or -1. */
+int rooted_path(const struct host *h, int fd, char *out, size_t size);
+
+/* ---- proc.c: one process ---- */
+
+struct proc {
+	pid_t pid, ppid, tracer;
+	uid_t uid;
+	uint64_t start;           /* ticks since boot */
+	char state;
+	bool kernel;
+	char comm[64];
+	struct buf cmdline;       /* NUL-separated, as the kernel gives it */
+	ino_t pidns, mntns;
+	bool foreign;             /* another mount namespace than ours */
+	int dir;                  /* /proc/PID: stays with this process even when the number is used anew */
+};
+/* 0; -1 when it is gone or cannot be looked at (errno). */
+int proc_open(const struct host *h, pid_t pid, struct proc *p);
+void proc_close(struct proc *p);
+/* Parses /proc/PID/stat's text. -1: not in that form. */
+int proc_parse_stat(const char *text, struct proc *p);
+/* The link's text; -1 errno. */
+int proc_link(const struct proc *p, const char *name, char *out, size_t size);
+/* The i'th argument, NULL past the last. */
+const char *proc_arg(const struct proc *p, size_t i);
+/* {"how","pid","ppid","start","uid","comm","pidns"} and, when whole, "cmdline". */
+json_t *proc_sighting(const struct proc *p, const char *how, bool whole);
+/* Opens a path as the process sees it. -1 errno. */
+int proc_open_path(const struct proc *p, const char *path);
+
+/* ---- pids.c: all processes, those that hide included ---- */
+
+struct pid_found { pid_t pid; const char *hidden; /* why, or NULL */ };
+/* Caller frees *list. */
+size_t pids_list(struct host *h, struct pid_found **list);
+/* The same without looking for hidden ones, of any folder like /proc. Sorted. */
+size_t pids_listed(int dir, pid_t **list);
+
+/* ---- maps.c: /proc/PID/maps ---- */
+
+struct map {
+	uint64_t start, end, offset, inode;
+	char perms[5];
+	unsigned major, minor;
+	char path[4096];          /* unescaped; "" for anonymous memory */
+};
+/* Parses the line at *text and moves *text behind it. 1; 0 at the end; -1: a line not in that form (skipped). smaps' further lines are such. */
+int maps_next(const char **text, struct map *m);
+enum maps_kind { MAPS_FILE, MAPS_ANON, MAPS_SHARED, MAPS_KERNEL /* vdso and the like */ };
+enum maps_kind maps_classify(const struct map *m);
+
+/* ---- pagemap.c: which pages are there, and which were written to ---- */
+
+struct page_run { uint64_t start, end; };
+struct page_runs { struct page_run *run; size_t count; uint64_t swapped; /* pages, not in the runs */ };
+/* dir: /proc/PID. Runs of present pages of [start, end); only those that no file backs (were written to, in a private
+ * mapping) when `written`. -1 errno. */
+int pagemap_runs(int dir, uint64_t start, uint64_t end, bool written, struct page_runs *r);
+/* The same by each of the two ways, for the tests: PAGEMAP_SCAN (Linux 6.7), and /proc/PID/pagemap read. */
+int pagemap_scan(int dir, uint64_t start, uint64_t end, bool written, struct page_runs *r);
+int pagemap_read(int dir, uint64_t start, uint64_t end, bool written, struct page_runs *r);
+void pagemap_free(struct page_runs *r);
+
+/* ---- sockets.c: who listens to everything ---- */
+
+void sockets_load(struct host *h);
+/* The first raw or packet socket among the process's descriptors; 0: none. */
+uint64_t sockets_raw(const struct host *h, const struct proc *p);
+
+/* ---- text.c: code pages that differ from their file ---- */
+
+struct text_change { size_t pages; size_t bytes; bool breakpoints_only; uint64_t first; };
+/* Compares the written-to pages of a private mapping of `file`; dumps those that differ as parts of p. */
+int text_compare(struct host *h, const struct proc *proc, const struct map *m, int file, struct piece *p,
+                 struct text_change *change, struct err *e);
+/* Whether the process's vdso is ours. */
+bool text_vdso_differs(const struct proc *proc, const struct map *m);
+
+/* ---- region.c: code that only memory holds ---- */
+
+struct region {
+	uint64_t start, end;
+	uint64_t before;          /* where unbacked memory that ends at start begins, or 0 */
+	bool writable, heap, stack, shared;
+	char perms[5];
+};
+/* Dumps what is present of it. *p NULL: nothing there, or not readable. */
+int region_take(struct host *h, const struct proc *proc, struct region *r, struct piece **p, struct err *e);
+
+/* ---- mapped.c: the files a process maps ---- */
+
+enum mapped_where {
+	MAPPED_HERE,       /* the path names this very file */
+	MAPPED_GONE,       /* deleted, and the path names nothing */
+	MAPPED_REPLACED,   /* the path names another file */
+	MAPPED_MEMFD,
+	MAPPED_ELSEWHERE,  /* there, but not to be reached by this path */
+};
+/* Where the file of a /proc link's text is; path (PATH_MAX) gets the text without " (deleted)". */
+enum mapped_where mapped_where(const struct host *h, const struct proc *p, const char *link, const struct stat *st, char *path);
+/* Opens the file behind a mapping: what runs, not what the name says now. -1: not possible. */
+int mapped_open(const struct proc *p, const struct map *m);
+
+/* ---- process.c: everything about one process ---- */
+
+int process_scan(struct host *h, pid_t pid, const char *hidden, struct err *e);
+
+/* ---- script.c: what an interpreter runs ---- */
+
+enum script_kind { SCRIPT_NONE, SCRIPT_FILE, SCRIPT_INLINE, SCRIPT_STDIN };
+bool script_interpreter(const char *name);            /* sh, python3.11, perl ... */
+bool script_shell(const char *name);
+/* What argv (argv[0] the interpreter's name) makes it run: *arg is the file's name or the text. */
+enum script_kind script_of(char *const *argv, size_t argc, const char *interpreter, const char **arg);
+/* The piece for a process whose program is an interpreter, with its sighting; *p NULL: none. */
+int script_take(struct host *h, const struct proc *proc, const char *exe, const char *exe_sha256, struct piece **p, struct err *e);
+
+/* ---- modules.c ---- */
+
+int modules_scan(struct host *h, struct err *e);
+/* The file of a module below root's /lib/modules/RELEASE: canonical path; -1: none. */
+int modules_file(const struct host *h, const char *name, char *out, size_t size);
+
+/* ---- shell.c: commands in a shell's text ---- */
+
+struct shell_command {
+	char **word;
+	size_t words;
+	unsigned line;            /* of its first word, from 1 */
+	const char *input;        /* "< file", or NULL */
+	bool from_pipe;           /* reads another's output */
+	bool computed;            /* its first word is not known before it runs */
+	bool nested;              /* from $( ) or backquotes */
+};
+typedef void shell_fn(void *ctx, const struct shell_command *c);
+/* Splits text into simple commands: quotes, operators, $( ), comments, keywords, assignments. It runs nothing and
+ * expands only ~ and $HOME. With plain only quotes count (Exec= lines). */
+void shell_commands(const char *text, size_t n, const char *home, bool plain, shell_fn *fn, void *ctx);
+
+/* ---- crontab.c, unit.c: start-up files' text ---- */
+
+struct cron_entry { unsigned line; const char *text; size_t length; const char *command; size_t command_length; const char *user; size_t user_length; const char *path; /* PATH= in force, or NULL */ };
+enum cron_form { CRON_SYSTEM, CRON_USER, CRON_ANACRON };
+typedef void cron_fn(void *ctx, const struct cron_entry *c);
+void crontab_parse(const char *text, size_t n, enum cron_form form, cron_fn *fn, void *ctx);
+
+struct unit_entry { const char *section; const char *key; const char *value; unsigned line; const char *text; size_t length; bool continued; };
+typedef void unit_fn(void *ctx, const struct unit_entry *u);
+/* systemd units and .desktop files: sections, Key=Value, continued lines, comments. */
+void unit_parse(const char *text, size_t n, unit_fn *fn, void *ctx);
+
+/* ---- entry.c: what an entry starts ---- */
+
+/* A start-up file as it is read. */
+struct startup {
+	struct host *h;
+	const char *place;        /* "cron", "systemd", ... */
+	char path[4096];          /* below the root */
+	char link[4096];          /* the link's text when path is a symbolic link and the entry is the file as a whole, or "" */
+	const char *home;         /* its user's */
+	bool user;                /* belongs to a user, not to the system */
+	bool whole;               /* the file as a whole is the entry */
+	bool script;              /* is a shell's text, not a list of commands */
+	struct buf text;
+	struct stat st;
+	char sha256[DIGEST_HEX];
+	/* gathered for the file as a piece of code: */
+	json_t *own;              /* sightings of entries that are code themselves */
+	bool fetches;
+	char gone[1024], inlined[1024];   /* the first reasons, "" none */
+};
+/*
+ * A command of the file, at `line` with its exact text. What it starts gets a sighting; when that is nothing that exists,
+ * or it is a program in itself (sh -c, a pipe into a shell), the file becomes code. PATH in force, or NULL. With `plain`
+ * the command is words and quotes only. For a script, line and text are found from the command's place in the file.
+ */
+void entry_command(struct startup *s, unsigned line, const char *text, size_t length, const char *command, size_t command_length,
+                   const char *path_env, bool plain);
+/* A file that the entry names outright (a preloaded library, a module): false when it does not exist. */
+bool entry_file(struct startup *s, unsigned line, const char *text, size_t length, const char *file);
+/* The sighting of this entry, new reference. line 0: the file itself. */
+json_t *entry_sighting(const struct startup *s, unsigned line, const char *text, size_t length);
+void entry_signs(struct startup *s, struct piece *p);
+
+/* ---- startup.c: places; forms.c: the forms of their files ---- */
+
+int startup_scan(struct host *h, struct err *e);
+
+enum form {
+	FORM_CRON_SYSTEM, FORM_CRON_USER, FORM_ANACRON, FORM_SCRIPT, FORM_UNIT, FORM_DESKTOP, FORM_PRELOAD, FORM_MODULES,
+	FORM_INITTAB, FORM_UDEV, FORM_LINK,
+};
+/* Reads the entries of an open start-up file, and makes the file a piece of code where it is one. fd stays the caller's. */
+void forms_read(struct startup *s, enum form form, int fd);
+
+/* ---- tree.c: files and trees named by hand ---- */
+
+int tree_scan(struct host *h, const char *path, struct err *e);
+
+/* ---- profile.c ---- */
+
+json_t *profile_make(const struct host *h, struct err *e);
+
+#endif

@@ -1,0 +1,99 @@
+#include "host/internal.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DELETED " (deleted)"
+
+/* 1: the same file, 0: another one, -1: nothing. In our own root first: /proc tells paths as the reader sees them. */
+static int names_it(const struct host *h, const struct proc *p, const char *path, const struct stat *st)
+{
+	struct stat now;
+	int fd, same = -1;
+
+	if (!p->foreign && !fstatat(h->root, path, &now, 0)) {
+		same = now.st_dev == st->st_dev && now.st_ino == st->st_ino;
+		if (same == 1)
+			return 1;
+	}
+	fd = openat(p->dir, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0) {
+		int file = rooted_open(fd, path, O_PATH);
+
+		close(fd);
+		if (file >= 0) {
+			if (!fstat(file, &now))
+				same = now.st_dev == st->st_dev && now.st_ino == st->st_ino;
+			close(file);
+		}
+	}
+	return same;
+}
+
+enum mapped_where mapped_where(const struct host *h, const struct proc *p, const char *link, const struct stat *st, char *path)
+{
+	size_t n = strlen(link), k = strlen(DELETED);
+	bool deleted = n > k && !strcmp(link + n - k, DELETED);
+	int same;
+
+	snprintf(path, PATH_MAX, "%s", link);
+	if (deleted && !strncmp(link, "/memfd:", 7) && !st->st_nlink) {
+		path[n - k] = '\0';
+		return MAPPED_MEMFD;
+	}
+	if (path[0] != '/')
+		return MAPPED_ELSEWHERE;
+	same = names_it(h, p, path, st);
+	if (same == 1)
+		return MAPPED_HERE;
+	if (!deleted)
+		return same == 0 ? MAPPED_REPLACED : MAPPED_ELSEWHERE;
+	path[n - k] = '\0';
+	same = names_it(h, p, path, st);
+	return same == 1 ? MAPPED_HERE : same == 0 ? MAPPED_REPLACED : MAPPED_GONE;
+}
+
+/* Without the right to follow map_files: is this open file what is mapped there? The inode's number says so, or, where a
+ * layered file system shows two numbers for one file, its first mapped page. */
+static bool is_mapped(const struct proc *p, const struct map *m, int fd)
+{
+	unsigned char ours[512], theirs[512];
+	struct stat st;
+	ssize_t n;
+	int mem;
+	bool same;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	if (st.st_ino == m->inode)
+		return true;
+	n = pread(fd, ours, sizeof(ours), (off_t)m->offset);
+	mem = openat(p->dir, "mem", O_RDONLY | O_CLOEXEC);
+	if (mem < 0)
+		return false;
+	same = n > 0 && pread(mem, theirs, (size_t)n, (off_t)m->start) == n && !memcmp(ours, theirs, (size_t)n);
+	close(mem);
+	return same;
+}
+
+int mapped_open(const struct proc *p, const struct map *m)
+{
+	char name[64];
+	int fd;
+
+	snprintf(name, sizeof(name), "map_files/%llx-%llx", (unsigned long long)m->start, (unsigned long long)m->end);
+	fd = openat(p->dir, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	fd = openat(p->dir, "exe", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0 && is_mapped(p, m, fd))
+		return fd;
+	io_close(&fd);
+	if (m->path[0] == '/')
+		fd = proc_open_path(p, m->path);
+	if (fd >= 0 && !is_mapped(p, m, fd))
+		io_close(&fd);
+	return fd;
+}

@@ -1,0 +1,209 @@
+#include "host/internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PROBE_MS 1500     /* signal 0 costs a microsecond here; four million numbers are possible */
+
+struct dirent_raw {
+	uint64_t ino;
+	int64_t off;
+	unsigned short reclen;
+	unsigned char type;
+	char name[];
+};
+
+static int by_number(const void *a, const void *b)
+{
+	pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* getdents64 by hand: readdir() is what a preloaded library hooks first. */
+size_t pids_listed(int proc, pid_t **list)
+{
+	static _Alignas(8) char raw[32768];
+	size_t n = 0;
+	long got, at;
+
+	*list = NULL;
+	if (lseek(proc, 0, SEEK_SET) < 0)
+		return 0;
+	while ((got = syscall(SYS_getdents64, proc, raw, sizeof(raw))) > 0)
+		for (at = 0; at < got;) {
+			const struct dirent_raw *d = (const void *)(raw + at);
+			char *end;
+			long v = strtol(d->name, &end, 10);
+
+			at += d->reclen;
+			if (end == d->name || *end || v <= 0)
+				continue;
+			if (!(n & (n - 1)))
+				*list = buf_realloc(*list, n ? n * 2 : 1, sizeof(**list));
+			(*list)[n++] = (pid_t)v;
+		}
+	if (n)
+		qsort(*list, n, sizeof(**list), by_number);
+	return n;
+}
+
+static long number_in(int proc, const char *file, const char *behind)
+{
+	struct buf text = { 0 };
+	const char *at;
+	long v = -1;
+
+	if (io_slurp_at(proc, file, CAP_SLURP, &text) > 0) {
+		at = *behind ? strstr(buf_str(&text), behind) : buf_str(&text);
+		if (at)
+			v = strtol(at + strlen(behind), NULL, 10);
+	}
+	buf_free(&text);
+	return v;
+}
+
+/* Numbers above what was ever handed out need no look: as long as they never went round, that is the count of forks. */
+static long highest(int proc)
+{
+	long most = number_in(proc, "sys/kernel/pid_max", ""), forks = number_in(proc, "stat", "\nprocesses ");
+
+	if (most <= 0)
+		most = 32768;
+	return forks > 0 && forks + 1024 < most ? forks + 1024 : most;
+}
+
+static bool answers(pid_t pid)
+{
+	return !kill(pid, 0) || errno == EPERM;
+}
+
+/* A thread's number answers as well, but it is no process of its own. */
+static bool is_thread(int proc, pid_t pid)
+{
+	char name[32];
+	long group;
+
+	snprintf(name, sizeof(name), "%d/status", (int)pid);
+	group = number_in(proc, name, "\nTgid:");
+	return group > 0 && group != pid;
+}
+
+static bool listed(const pid_t *list, size_t n, pid_t pid)
+{
+	return n && bsearch(&pid, list, n, sizeof(*list), by_number);
+}
+
+/* Who answered but was not listed may just have been born: it counts when it still answers and still is not listed. */
+static size_t keep_hidden(int proc, struct pid_found *found, size_t from, size_t n)
+{
+	const struct timespec pause = { .tv_nsec = 5000000 };
+	size_t i, kept = from, rounds;
+
+	for (rounds = 0; rounds < 3 && n > from; rounds++) {
+		pid_t *again;
+		size_t count;
+
+		nanosleep(&pause, NULL);
+		count = pids_listed(proc, &again);
+		for (i = kept = from; i < n; i++)
+			if (!listed(again, count, found[i].pid) && answers(found[i].pid) && !is_thread(proc, found[i].pid))
+				found[kept++] = found[i];
+		free(again);
+		n = kept;
+	}
+	return n;
+}
+
+static bool covered(int proc, pid_t pid)
+{
+	struct stat st, top;
+	struct buf text = { 0 };
+	char name[32];
+	bool wrong;
+
+	snprintf(name, sizeof(name), "%d", (int)pid);
+	if (fstat(proc, &top) < 0 || fstatat(proc, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	if (st.st_dev != top.st_dev)
+		return true;
+	snprintf(name, sizeof(name), "%d/stat", (int)pid);
+	wrong = io_slurp_at(proc, name, CAP_SLURP, &text) > 0 && strtol(buf_str(&text), NULL, 10) != pid;
+	buf_free(&text);
+	return wrong;
+}
+
+/* A /proc of our own that nothing is mounted over. It belongs to this process alone and goes with it. */
+static int fresh_proc(void)
+{
+	int fs = fsopen("proc", FSOPEN_CLOEXEC), fd = -1, root;
+
+	if (fs < 0)
+		return -1;
+	if (!fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		fd = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+	close(fs);
+	if (fd < 0)
+		return -1;
+	root = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	close(fd);
+	return root;
+}
+
+static size_t find_unlisted(struct host *h, const pid_t *list, size_t n, struct pid_found *found, size_t count, size_t room)
+{
+	int64_t until = clock_mono_ms() + PROBE_MS;
+	long most = highest(h->proc), pid;
+	size_t first = count;
+
+	for (pid = 1; pid <= most && count < room; pid++) {
+		if (!(pid % 65536) && clock_mono_ms() > until)
+			break;
+		if (listed(list, n, (pid_t)pid) || !answers((pid_t)pid) || is_thread(h->proc, (pid_t)pid))
+			continue;
+		found[count++] = (struct pid_found){ (pid_t)pid, "it answers but is not in the list of processes" };
+	}
+	if (pid <= most)
+		host_missed(h, "hidden processes were looked for only up to number %ld of %ld", pid, most);
+	return keep_hidden(h->proc, found, first, count);
+}
+
+size_t pids_list(struct host *h, struct pid_found **out)
+{
+	enum { MOST_HIDDEN = 1024 };
+	pid_t *list;
+	size_t n = pids_listed(h->proc, &list), i, count = 0;
+	bool any_covered = false;
+
+	*out = buf_alloc((n + MOST_HIDDEN) * sizeof(**out));
+	for (i = 0; i < n; i++) {
+		const char *why = NULL;
+
+		if (covered(h->proc, list[i])) {
+			why = "something is mounted over its folder in /proc";
+			any_covered = true;
+		}
+		(*out)[count++] = (struct pid_found){ list[i], why };
+	}
+	/* hidepid hides others' processes from ordinary users; only root can tell hiding from privacy */
+	if (!geteuid())
+		count = find_unlisted(h, list, n, *out, count, n + MOST_HIDDEN);
+	if (any_covered) {
+		int fd = fresh_proc();
+
+		if (fd >= 0) {
+			close(h->proc);
+			h->proc = fd;
+		}
+	}
+	free(list);
+	return count;
+}

@@ -1,0 +1,157 @@
+#include "host/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PF_KTHREAD 0x00200000u
+
+int proc_parse_stat(const char *text, struct proc *p)
+{
+	const char *open = strchr(text, '('), *close = strrchr(text, ')');
+	unsigned long flags;
+	unsigned long long start;
+	size_t n;
+	int ppid;
+	char state;
+
+	if (!open || !close || close < open)
+		return -1;
+	if (sscanf(close + 1, " %c %d %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+	           &state, &ppid, &flags, &start) != 4)
+		return -1;
+	n = (size_t)(close - open - 1);
+	if (n >= sizeof(p->comm))
+		n = sizeof(p->comm) - 1;
+	memcpy(p->comm, open + 1, n);
+	p->comm[n] = '\0';
+	p->pid = (pid_t)strtol(text, NULL, 10);
+	p->ppid = ppid;
+	p->state = state;
+	p->kernel = flags & PF_KTHREAD;
+	p->start = start;
+	return 0;
+}
+
+static long status_field(const char *status, const char *name, long otherwise)
+{
+	const char *at = strstr(status, name);
+
+	return at ? strtol(at + strlen(name), NULL, 10) : otherwise;
+}
+
+static ino_t namespace_of(const struct proc *p, const char *name)
+{
+	struct stat st;
+
+	return fstatat(p->dir, name, &st, 0) < 0 ? 0 : st.st_ino;
+}
+
+int proc_open(const struct host *h, pid_t pid, struct proc *p)
+{
+	struct buf text = { 0 };
+	char name[16];
+
+	memset(p, 0, sizeof(*p));
+	snprintf(name, sizeof(name), "%d", (int)pid);
+	p->dir = openat(h->proc, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->dir < 0)
+		return -1;
+	if (io_slurp_at(p->dir, "stat", CAP_SLURP, &text) <= 0)
+		goto gone;
+	if (proc_parse_stat(buf_str(&text), p) < 0 || p->pid != pid) {
+		errno = ESRCH;
+		goto gone;
+	}
+	buf_clear(&text);
+	if (io_slurp_at(p->dir, "status", CAP_SLURP, &text) <= 0)
+		goto gone;
+	p->uid = (uid_t)status_field(buf_str(&text), "\nUid:", -1);
+	p->tracer = (pid_t)status_field(buf_str(&text), "\nTracerPid:", 0);
+	buf_free(&text);
+	if (p->kernel)
+		return 0;
+	io_slurp_at(p->dir, "cmdline", CAP_SLURP, &p->cmdline);
+	p->pidns = namespace_of(p, "ns/pid");
+	p->mntns = namespace_of(p, "ns/mnt");
+	p->foreign = p->mntns && h->mntns && p->mntns != h->mntns;
+	return 0;
+gone:
+	buf_free(&text);
+	proc_close(p);
+	return -1;
+}
+
+void proc_close(struct proc *p)
+{
+	int saved = errno;
+
+	io_close(&p->dir);
+	buf_free(&p->cmdline);
+	errno = saved;
+}
+
+int proc_link(const struct proc *p, const char *name, char *out, size_t size)
+{
+	ssize_t n = readlinkat(p->dir, name, out, size - 1);
+
+	if (n < 0)
+		return -1;
+	out[n] = '\0';
+	return 0;
+}
+
+const char *proc_arg(const struct proc *p, size_t i)
+{
+	const char *at = buf_str(&p->cmdline), *end = at + p->cmdline.len;
+
+	for (; at < end; at += strlen(at) + 1)
+		if (!i--)
+			return at;
+	return NULL;
+}
+
+json_t *proc_sighting(const struct proc *p, const char *how, bool whole)
+{
+	json_t *o = json_object(), *args;
+	const char *arg;
+	size_t i, told = 0;
+
+	json_object_set_new(o, "how", json_string(how));
+	json_object_set_new(o, "pid", json_integer(p->pid));
+	json_object_set_new(o, "ppid", json_integer(p->ppid));
+	json_object_set_new(o, "start", json_integer((json_int_t)p->start));
+	json_object_set_new(o, "uid", json_integer(p->uid));
+	json_object_set_new(o, "comm", jsonio_name(p->comm));
+	if (whole) {
+		args = json_array();
+		for (i = 0; (arg = proc_arg(p, i)) && told < CAP_CMDLINE; i++) {
+			size_t n = strnlen(arg, CAP_CMDLINE - told);
+
+			json_array_append_new(args, jsonio_bytes(arg, n));
+			told += n + 1;
+		}
+		json_object_set_new(o, "cmdline", args);
+	}
+	if (p->pidns)
+		json_object_set_new(o, "pidns", json_integer((json_int_t)p->pidns));
+	if (p->foreign)
+		json_object_set_new(o, "mntns", json_integer((json_int_t)p->mntns));
+	return o;
+}
+
+int proc_open_path(const struct proc *p, const char *path)
+{
+	int at = openat(p->dir, *path == '/' ? "root" : "cwd", O_PATH | O_DIRECTORY | O_CLOEXEC), fd, saved;
+
+	if (at < 0)
+		return -1;
+	fd = *path == '/' ? rooted_open(at, path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+	                  : openat(at, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	saved = errno;
+	close(at);
+	errno = saved;
+	return fd;
+}

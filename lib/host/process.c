@@ -1,0 +1,397 @@
+#include "host/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CAP_ITEMS 4096u     /* distinct files one process executes from */
+
+/* One piece of code in this process, as its sighting grows with each mapping. */
+struct item {
+	struct piece *piece;
+	json_t *sighting;
+	size_t modified;
+};
+
+struct look {
+	struct host *h;
+	struct proc proc;
+	struct piece *exe;
+	char exe_path[PATH_MAX];
+	struct stat exe_stat;
+	bool exe_mapped, all_opened, has_text;
+	struct item *items;
+	size_t count;
+	struct region *regions;
+	size_t region_count;
+	uint64_t unbacked;        /* where the unbacked memory that ends where the last map ended begins */
+	uint64_t last_end;
+};
+
+static struct item *add_item(struct look *l, struct piece *p, const char *how, const char *path)
+{
+	struct item *it;
+	size_t i;
+	bool whole = !strcmp(how, "exe");
+
+	for (i = 0; i < l->count; i++)
+		if (l->items[i].piece == p)
+			return &l->items[i];
+	if (l->count >= CAP_ITEMS)
+		return NULL;
+	if (!(l->count & (l->count - 1)))
+		l->items = buf_realloc(l->items, l->count ? l->count * 2 : 1, sizeof(*l->items));
+	it = &l->items[l->count++];
+	*it = (struct item){ .piece = p, .sighting = proc_sighting(&l->proc, how, whole) };
+	if (l->exe)
+		json_object_set_new(it->sighting, "exe_sha256", json_string(l->exe->sha256));
+	json_object_set_new(it->sighting, "exe", jsonio_name(l->exe_path));
+	json_object_set_new(it->sighting, "path", jsonio_name(path));
+	return it;
+}
+
+/* The signs that follow from where a running file is now. */
+static void where_signs(struct look *l, struct piece *p, enum mapped_where where, const char *path, bool exe)
+{
+	struct host *h = l->h;
+	int pid = l->proc.pid;
+
+	if (where == MAPPED_MEMFD)
+		piece_sign(h, p, exe ? "memfd" : "memfd-mapped", "process %d %s the anonymous memory file %s", pid,
+		           exe ? "runs" : "executes code of", path);
+	else if (where == MAPPED_GONE)
+		piece_sign(h, p, exe ? "deleted" : "library-deleted", "process %d %s %s, which was deleted", pid,
+		           exe ? "runs" : "executes code of", path);
+	else if (where == MAPPED_REPLACED)
+		piece_sign(h, p, exe ? "exe-replaced" : "library-replaced", "process %d %s what %s was; that name is another file now",
+		           pid, exe ? "runs" : "executes code of", path);
+}
+
+static const char *kind_of(enum mapped_where where)
+{
+	return where == MAPPED_MEMFD ? "memfd" : where == MAPPED_GONE || where == MAPPED_REPLACED ? "deleted" : "file";
+}
+
+/* A running file: its piece, place and signs. NULL: it cannot be read, or it is gone by now. */
+static struct piece *take_running(struct look *l, int fd, const char *link, bool exe, struct stat *st, char *path)
+{
+	enum mapped_where where;
+	struct piece *p;
+
+	if (fstat(fd, st) < 0)
+		return NULL;
+	where = mapped_where(l->h, &l->proc, link, st, path);
+	p = image_take(l->h, fd, kind_of(where), st);
+	if (!p)
+		return NULL;
+	if (where == MAPPED_MEMFD)
+		piece_path(p, path);
+	else
+		image_place(l->h, p, path, st, !l->proc.foreign);
+	where_signs(l, p, where, path, exe);
+	return p;
+}
+
+/* 0; -1: not permitted or gone. */
+static int take_exe(struct look *l)
+{
+	char link[PATH_MAX];
+	struct item *it;
+	int fd;
+
+	if (proc_link(&l->proc, "exe", link, sizeof(link)) < 0)
+		return -1;
+	fd = openat(l->proc.dir, "exe", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	l->exe = take_running(l, fd, link, true, &l->exe_stat, l->exe_path);
+	close(fd);
+	if (!l->exe)
+		return 0;
+	it = add_item(l, l->exe, "exe", l->exe_path);
+	json_object_set_new(it->sighting, "exe", jsonio_name(l->exe_path));
+	return 0;
+}
+
+static void address(json_t *sighting, const struct map *m)
+{
+	if (json_object_get(sighting, "address"))
+		return;
+	json_object_set_new(sighting, "address", json_sprintf("%llx", (unsigned long long)m->start));
+	json_object_set_new(sighting, "length", json_integer((json_int_t)(m->end - m->start)));
+	json_object_set_new(sighting, "perms", json_string(m->perms));
+}
+
+static int compare_text(struct look *l, const struct map *m, int fd, struct item *it, struct err *e)
+{
+	struct text_change c;
+
+	if (text_compare(l->h, &l->proc, m, fd, it->piece, &c, e) < 0)
+		return -1;
+	if (!c.pages)
+		return 0;
+	it->modified += c.pages;
+	if (facts_textrel(fd))
+		piece_sign(l->h, it->piece, "text-relocated", "%zu code pages of %s in process %d differ from the file, which asks for that",
+		           c.pages, m->path, (int)l->proc.pid);
+	else
+		piece_sign(l->h, it->piece, "text-modified", "%zu code pages of %s in process %d (%s) differ from the file in %zu bytes, first at %llx%s",
+		           c.pages, m->path, (int)l->proc.pid, l->proc.comm, c.bytes, (unsigned long long)c.first,
+		           c.breakpoints_only ? "; all are breakpoints" : "");
+	return 0;
+}
+
+static int take_file_map(struct look *l, const struct map *m, struct err *e)
+{
+	char path[PATH_MAX] = "";
+	struct piece *p;
+	struct item *it;
+	struct stat st;
+	int fd = mapped_open(&l->proc, m), rc = 0;
+	bool is_exe;
+
+	if (fd < 0) {
+		if (errno != ENOENT && errno != ESRCH)
+			host_missed(l->h, "some mapped files could not be opened");
+		l->all_opened = false;
+		return 0;
+	}
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		goto out;
+	is_exe = l->exe && st.st_dev == l->exe_stat.st_dev && st.st_ino == l->exe_stat.st_ino;
+	l->exe_mapped |= is_exe;
+	p = is_exe ? l->exe : take_running(l, fd, m->path, false, &st, path);
+	if (!p) {
+		l->all_opened = false;
+		goto out;
+	}
+	it = add_item(l, p, "mapped", path);
+	if (!it)
+		goto out;
+	address(it->sighting, m);
+	if (m->perms[1] == 'w' && m->perms[3] == 'p')
+		piece_sign(l->h, p, "wx-memory", "process %d maps %s writable and executable at %llx", (int)l->proc.pid, m->path,
+		           (unsigned long long)m->start);
+	if (m->perms[3] == 'p')
+		rc = compare_text(l, m, fd, it, e);
+out:
+	close(fd);
+	return rc;
+}
+
+static void note_region(struct look *l, const struct map *m, enum maps_kind kind, uint64_t before)
+{
+	struct region *r = l->region_count ? &l->regions[l->region_count - 1] : NULL;
+
+	if (!r || r->end != m->start) {
+		if (l->region_count >= CAP_REGIONS) {
+			host_missed(l->h, "a process has more than %u executable regions that no file backs", CAP_REGIONS);
+			return;
+		}
+		if (!(l->region_count & (l->region_count - 1)))
+			l->regions = buf_realloc(l->regions, l->region_count ? l->region_count * 2 : 1, sizeof(*l->regions));
+		r = &l->regions[l->region_count++];
+		*r = (struct region){ .start = m->start, .before = before };
+		memcpy(r->perms, m->perms, sizeof(r->perms));
+	}
+	r->end = m->end;
+	r->writable |= m->perms[1] == 'w';
+	r->heap |= !strcmp(m->path, "[heap]");
+	r->stack |= !strncmp(m->path, "[stack", 6);
+	r->shared |= kind == MAPS_SHARED;
+	if (m->perms[1] == 'w')
+		r->perms[1] = 'w';
+}
+
+static int take_map(struct look *l, const struct map *m, struct err *e)
+{
+	enum maps_kind kind = maps_classify(m);
+	bool unbacked = kind == MAPS_ANON || kind == MAPS_SHARED;
+	uint64_t before = l->last_end == m->start ? l->unbacked : 0;
+	int rc = 0;
+
+	l->last_end = m->end;
+	l->unbacked = !unbacked ? 0 : before ? before : m->start;
+	if (m->perms[2] != 'x')
+		return 0;
+	l->has_text = true;
+	if (unbacked)
+		note_region(l, m, kind, before);
+	else if (kind == MAPS_FILE)
+		rc = take_file_map(l, m, e);
+	else if (!strcmp(m->path, "[vdso]") && l->exe && text_vdso_differs(&l->proc, m))
+		piece_sign(l->h, l->exe, "vdso-modified", "the vdso of process %d differs from ours", (int)l->proc.pid);
+	return rc;
+}
+
+static int take_regions(struct look *l, struct err *e)
+{
+	struct piece *p;
+	json_t *o;
+	size_t i;
+
+	for (i = 0; i < l->region_count; i++) {
+		struct region *r = &l->regions[i];
+		uint64_t start = r->start, length = r->end - r->start;
+
+		if (region_take(l->h, &l->proc, r, &p, e) < 0)
+			return -1;
+		if (l->exe && p)
+			piece_sign(l->h, l->exe, "memory-code", "process %d executes %llu bytes at %llx that no file backs (%.12s)",
+			           (int)l->proc.pid, (unsigned long long)length, (unsigned long long)start, p->sha256);
+		if (!p)
+			continue;
+		o = proc_sighting(&l->proc, "memory", true);
+		json_object_set_new(o, "exe", jsonio_name(l->exe_path));
+		if (l->exe)
+			json_object_set_new(o, "exe_sha256", json_string(l->exe->sha256));
+		json_object_set_new(o, "address", json_sprintf("%llx", (unsigned long long)r->start));
+		json_object_set_new(o, "length", json_integer((json_int_t)(r->end - r->start)));
+		json_object_set_new(o, "perms", json_string(r->perms));
+		piece_sight(p, o);
+	}
+	return 0;
+}
+
+/* Libraries that the environment forces in. The rest of the environment is none of our business and is wiped. */
+static void look_at_environment(struct look *l)
+{
+	static const char *const names[] = { "LD_PRELOAD=", "LD_AUDIT=" };
+	struct buf env = { 0 };
+	const char *at, *end;
+	size_t i;
+
+	if (io_slurp_at(l->proc.dir, "environ", CAP_SLURP, &env) <= 0)
+		goto out;
+	end = buf_str(&env) + env.len;
+	for (at = buf_str(&env); at < end; at += strlen(at) + 1) {
+		for (i = 0; i < 2; i++) {
+			char *list, *rest, *word;
+
+			if (strncmp(at, names[i], strlen(names[i])))
+				continue;
+			list = rest = buf_strdup(at + strlen(names[i]));
+			while ((word = strsep(&rest, ": \t"))) {
+				struct stat st;
+				struct piece *p;
+				int fd = *word == '/' ? proc_open_path(&l->proc, word) : -1;
+
+				if (fd < 0)
+					continue;
+				p = image_take(l->h, fd, "file", &st);
+				close(fd);
+				if (!p)
+					continue;
+				image_place(l->h, p, word, &st, !l->proc.foreign);
+				piece_sign(l->h, p, "preload-environment", "%.*s in process %d (%s) names %s", (int)strlen(names[i]) - 1,
+				           names[i], (int)l->proc.pid, l->proc.comm, word);
+			}
+			free(list);
+		}
+	}
+out:
+	if (env.p)
+		explicit_bzero(env.p, env.len);
+	buf_free(&env);
+}
+
+/* Signs of the process as such go to what it really runs: the script where the program is an interpreter. */
+static void process_signs(struct look *l, struct piece *script, const char *hidden)
+{
+	struct host *h = l->h;
+	struct proc *p = &l->proc;
+	const char *arg = proc_arg(p, 0);
+	struct piece *main = script ? script : l->exe;
+	uint64_t raw = sockets_raw(h, p);
+
+	if (disguise_kernel_thread(p->comm))
+		piece_sign(h, main, "kernel-thread-name", "process %d calls itself %s", (int)p->pid, p->comm);
+	else if (arg && disguise_kernel_thread(arg))
+		piece_sign(h, main, "kernel-thread-name", "process %d calls itself %s", (int)p->pid, arg);
+	if (!script && disguise_service(p->comm, l->exe_path))
+		piece_sign(h, main, "system-name", "process %d calls itself %s but runs %s", (int)p->pid, p->comm, l->exe_path);
+	if (hidden) {
+		piece_sign(h, main, "hidden-process", "process %d: %s", (int)p->pid, hidden);
+		if (main != l->exe)
+			piece_sign(h, l->exe, "hidden-process", "process %d: %s", (int)p->pid, hidden);
+	}
+	if (p->tracer)
+		piece_sign(h, main, "traced", "process %d traces process %d", (int)p->tracer, (int)p->pid);
+	if (raw)
+		piece_sign(h, main, "raw-socket", "process %d holds the raw socket %llu", (int)p->pid, (unsigned long long)raw);
+	if (l->has_text && l->all_opened && !l->exe_mapped)
+		piece_sign(h, l->exe, "exe-unmapped", "process %d has nothing of its own program %s mapped", (int)p->pid, l->exe_path);
+}
+
+static int take_maps(struct look *l, struct err *e)
+{
+	struct buf maps = { 0 };
+	struct map m;
+	const char *text;
+	int got, rc = 0;
+
+	if (io_slurp_at(l->proc.dir, "maps", 4 * CAP_SLURP, &maps) < 0) {
+		l->h->processes_unseen += errno == EACCES || errno == EPERM;
+		goto out;
+	}
+	for (text = buf_str(&maps); (got = maps_next(&text, &m));)
+		if (got == 1 && take_map(l, &m, e) < 0) {
+			rc = -1;
+			goto out;
+		}
+out:
+	buf_free(&maps);
+	return rc;
+}
+
+int process_scan(struct host *h, pid_t pid, const char *hidden, struct err *e)
+{
+	struct look *l = buf_alloc(sizeof(*l));
+	struct piece *script = NULL;
+	size_t i;
+	int rc = 0;
+
+	l->h = h;
+	l->all_opened = true;
+	if (proc_open(h, pid, &l->proc) < 0) {
+		if (hidden)
+			host_missed(h, "process %d: %s, and it cannot be looked at", (int)pid, hidden);
+		free(l);
+		return 0;
+	}
+	h->processes++;
+	if (l->proc.kernel || l->proc.state == 'Z' || l->proc.state == 'X')
+		goto out;
+	if (take_exe(l) < 0) {
+		h->processes_unseen += errno == EACCES || errno == EPERM;
+		goto out;
+	}
+	rc = take_maps(l, e);
+	if (rc < 0)
+		goto out;
+	for (i = 0; i < l->count; i++) {
+		if (l->items[i].modified)
+			json_object_set_new(l->items[i].sighting, "pages_modified", json_integer((json_int_t)l->items[i].modified));
+		piece_sight(l->items[i].piece, l->items[i].sighting);
+		l->items[i].sighting = NULL;
+	}
+	rc = take_regions(l, e);
+	if (rc < 0 || !l->exe)
+		goto out;
+	rc = script_take(h, &l->proc, l->exe_path, l->exe->sha256, &script, e);
+	if (rc < 0)
+		goto out;
+	process_signs(l, script, hidden);
+	look_at_environment(l);
+out:
+	for (i = 0; i < l->count; i++)
+		json_decref(l->items[i].sighting);
+	free(l->items);
+	free(l->regions);
+	proc_close(&l->proc);
+	free(l);
+	return rc;
+}

@@ -1,0 +1,187 @@
+#include "host/internal.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PAGE 4096u
+#define BLOCK (64 * 1024)
+
+/* An ELF or PE image begins at a page's start. */
+static bool image_header(const unsigned char *p, size_t n)
+{
+	size_t at;
+
+	if (n >= 20 && !memcmp(p, "\177ELF", 4) && (p[4] == 1 || p[4] == 2) && (p[5] == 1 || p[5] == 2) && p[6] == 1)
+		return true;
+	if (n < PAGE || memcmp(p, "MZ", 2))
+		return false;
+	at = p[0x3c] | (size_t)p[0x3d] << 8 | (size_t)p[0x3e] << 16 | (size_t)p[0x3f] << 24;
+	return at <= PAGE - 4 && !memcmp(p + at, "PE\0", 4);
+}
+
+struct dump {
+	struct digest *digest;
+	uint64_t at;          /* bytes done */
+	uint64_t read;        /* bytes that came from the process */
+	uint64_t header;      /* 1 + where an image's header stands */
+};
+
+static void zeros(struct dump *d, uint64_t n)
+{
+	static const unsigned char none[BLOCK];
+
+	for (d->at += n; n; n -= n < BLOCK ? n : BLOCK)
+		digest_add(d->digest, none, n < BLOCK ? n : BLOCK);
+}
+
+static int copy_run(struct host *h, int mem, const struct page_run *run, uint64_t from, int64_t offset, struct dump *d, struct err *e)
+{
+	static unsigned char block[BLOCK];
+	uint64_t a = run->start, page;
+
+	while (a < run->end) {
+		size_t want = run->end - a < BLOCK ? (size_t)(run->end - a) : BLOCK;
+		ssize_t n = pread(mem, block, want, (off_t)a);
+
+		if (n <= 0) {
+			zeros(d, want);
+			a += want;
+			continue;
+		}
+		for (page = 0; !d->header && page < (uint64_t)n; page += PAGE)
+			if (image_header(block + page, (size_t)n - page))
+				d->header = 1 + a + page;
+		if (spool_put(h->spool, offset + (int64_t)(a - from), block, (size_t)n, e) < 0)
+			return -1;
+		digest_add(d->digest, block, (size_t)n);
+		d->at += (uint64_t)n;
+		d->read += (uint64_t)n;
+		a += (uint64_t)n;
+	}
+	return 0;
+}
+
+/* What is before the first and behind the last present page is not part of it: a reserve has no content. */
+static int dump(struct host *h, int mem, struct region *r, const struct page_runs *runs, int64_t *offset, struct dump *d, struct err *e)
+{
+	uint64_t from = runs->run[0].start, to = runs->run[runs->count - 1].end;
+	size_t i;
+
+	if (to - from > CAP_DUMP)
+		to = from + CAP_DUMP;
+	if (spool_begin(h->spool, to - from, offset, e) < 0)
+		return -1;
+	for (i = 0; i < runs->count && runs->run[i].start < to; i++) {
+		struct page_run run = runs->run[i];
+
+		if (run.end > to)
+			run.end = to;
+		zeros(d, run.start - from - d->at);
+		if (copy_run(h, mem, &run, from, *offset, d, e) < 0)
+			return -1;
+	}
+	zeros(d, to - from - d->at);
+	r->start = from;
+	r->end = to;
+	return 0;
+}
+
+static void signs_of(struct host *h, struct piece *p, const struct proc *proc, const struct region *r, const struct dump *d,
+                     bool header)
+{
+	char where[160];
+
+	snprintf(where, sizeof(where), "process %d (%s) at %llx, %llu bytes, %s", (int)proc->pid, proc->comm,
+	         (unsigned long long)r->start, (unsigned long long)(r->end - r->start), r->perms);
+	piece_sign(h, p, "anonymous-exec", "%s: no file backs it", where);
+	if (r->writable)
+		piece_sign(h, p, "wx-memory", "%s: writable and executable", where);
+	if (r->heap)
+		piece_sign(h, p, "exec-heap", "%s: the heap", where);
+	if (r->stack)
+		piece_sign(h, p, "exec-stack", "%s: the stack", where);
+	if (r->shared)
+		piece_sign(h, p, "shared-exec", "%s: shared memory", where);
+	if (d->header)
+		piece_sign(h, p, "elf-in-memory", "%s: an image's header stands at %llx", where, (unsigned long long)d->header - 1);
+	else if (header)
+		piece_sign(h, p, "elf-in-memory", "%s: an image's header stands before it", where);
+}
+
+/* A loader that keeps headers and code apart leaves the header in memory that is not executable, right before the code. */
+static bool header_before(int dir, int mem, uint64_t at)
+{
+	unsigned char page[PAGE];
+	struct page_runs runs;
+	bool is = false;
+
+	if (!at || pagemap_runs(dir, at, at + PAGE, false, &runs) < 0)
+		return false;
+	if (runs.count)
+		is = pread(mem, page, PAGE, (off_t)at) == PAGE && image_header(page, PAGE);
+	pagemap_free(&runs);
+	return is;
+}
+
+static json_t *memory_entry(const struct proc *proc, const struct region *r)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "start", json_sprintf("%llx", (unsigned long long)r->start));
+	json_object_set_new(o, "end", json_sprintf("%llx", (unsigned long long)r->end));
+	json_object_set_new(o, "perms", json_string(r->perms));
+	json_object_set_new(o, "pid", json_integer(proc->pid));
+	json_object_set_new(o, "member", json_string("body"));
+	return o;
+}
+
+int region_take(struct host *h, const struct proc *proc, struct region *r, struct piece **p, struct err *e)
+{
+	struct page_runs runs;
+	struct dump d = { 0 };
+	char sha256[DIGEST_HEX];
+	int64_t offset;
+	uint64_t span;
+	int mem, rc = 0;
+
+	*p = NULL;
+	if (pagemap_runs(proc->dir, r->start, r->end, false, &runs) < 0)
+		return 0;
+	mem = runs.count ? openat(proc->dir, "mem", O_RDONLY | O_CLOEXEC) : -1;
+	if (mem < 0) {
+		if (runs.count)
+			host_missed(h, "memory of other processes may not be read");
+		goto out;
+	}
+	span = runs.run[runs.count - 1].end - runs.run[0].start;
+	if (span > CAP_DUMP) {
+		host_missed(h, "executable memory was dumped only up to %llu bytes a region", (unsigned long long)CAP_DUMP);
+		span = CAP_DUMP;
+	}
+	if (span + spool_used(h->spool) > CAP_DUMPS) {
+		host_missed(h, "not all executable memory was dumped: there is more than %llu bytes", (unsigned long long)CAP_DUMPS);
+		goto out;
+	}
+	d.digest = digest_new();
+	rc = dump(h, mem, r, &runs, &offset, &d, e);
+	if (rc < 0)
+		goto out;
+	digest_end(d.digest, sha256);
+	if (!d.read) {
+		spool_take_back(h->spool, offset);
+		goto out;
+	}
+	*p = piece_get(h, sha256, "memory", r->end - r->start);
+	if (!piece_part(*p, "body", offset, r->end - r->start))
+		spool_take_back(h->spool, offset);
+	h->bytes += d.read;
+	if (json_array_size((*p)->memory) < CAP_PARTS)
+		json_array_append_new((*p)->memory, memory_entry(proc, r));
+	signs_of(h, *p, proc, r, &d, header_before(proc->dir, mem, r->before));
+out:
+	digest_free(d.digest);
+	io_close(&mem);
+	pagemap_free(&runs);
+	return rc;
+}
