@@ -200,7 +200,7 @@ static const char *inspect_elf(json_t *o, json_t *signs, const void *p, size_t n
 
 			json_array_append_new(limits, json_string(d.stopped));
 		}
-		json_object_set_new(o, "disasm", jsonio_bytes(d.text.p, d.text.len));
+		json_object_set_new(o, "disasm", jsonio_bytes(buf_str(&d.text), d.text.len));
 	}
 	disasm_free(&d);
 	elf_free(f);

@@ -1,0 +1,47 @@
+/* The ELF reader, the disassembler and the strings, on anything. rooms: code confine base */
+#include "code/code.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	const struct disasm_limits l = { 100, 3000, 8192, 1000 };
+	const struct strings_options few = { .most = 20 };
+	char name[32], interpreter[256];
+	struct elf *f = elf_open(p, n);
+	struct disasm d;
+	size_t left;
+
+	format_of(p, n, name);
+	format_interpreter(p, n, interpreter);
+	json_decref(strings_find(p, n, &few));
+	if (!f)
+		return 0;
+	if (f->end > n || f->neededs > 512 || (f->interpreter && !*name))
+		abort();
+	for (size_t i = 0; i < f->symbols; i++)
+		if ((const uint8_t *)f->symbol[i].name < p || (const uint8_t *)f->symbol[i].name >= p + n)
+			abort();
+	if (elf_at(f, f->entry, &left) && left > n)
+		abort();
+	disasm_elf(f, &l, &d);
+	disasm_free(&d);
+	/* The whole object, as the helper makes it; its text must be JSON. */
+	if (n < 8192) {
+		json_t *o = inspect(p, n, NULL), *back;
+		struct buf b = { 0 };
+		struct err e = { 0 };
+
+		jsonio_dump_line(o, &b);
+		back = jsonio_parse(b.p, b.len, "own words", &e);
+		if (!back)
+			abort();
+		json_decref(back);
+		json_decref(o);
+		buf_free(&b);
+	}
+	elf_free(f);
+	return 0;
+}
