@@ -348,7 +348,7 @@ static int put_header(struct build *b, struct output *o, uint64_t count, struct 
 	char hex[DIGEST_HEX];
 	size_t done = 0;
 
-	memcpy(h + AT_MAGIC, FORMAT_MAGIC, 8);
+	memcpy(h + AT_MAGIC, format_magic, sizeof(format_magic));
 	format_put32(h + AT_VERSION, FORMAT_VERSION);
 	format_put32(h + AT_HEADER_SIZE, FORMAT_HEADER);
 	format_put64(h + AT_FILE_SIZE, o->size + FORMAT_HEADER);

@@ -42,7 +42,7 @@ static int lay_out(struct index *x, struct err *e)
 	const unsigned char *h = x->map;
 	uint64_t want;
 
-	if (x->size < FORMAT_HEADER || memcmp(h + AT_MAGIC, FORMAT_MAGIC, 8))
+	if (x->size < FORMAT_HEADER || memcmp(h + AT_MAGIC, format_magic, sizeof(format_magic)))
 		return bad(x, e, "not in its format");
 	if (format_get32(h + AT_VERSION) != FORMAT_VERSION || format_get32(h + AT_HEADER_SIZE) != FORMAT_HEADER)
 		return bad(x, e, "another version of the format");

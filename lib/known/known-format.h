@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define FORMAT_MAGIC "mussknow"
+static const unsigned char format_magic[8] = {'m', 'u', 's', 's', 'k', 'n', 'o', 'w'};
 #define FORMAT_VERSION 1u
 #define FORMAT_HEADER 128u
 #define FORMAT_RECORD 8u           /* source and name of one digest */
