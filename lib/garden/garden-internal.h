@@ -118,6 +118,7 @@ int filter_enter(bool traced);             /* 0 or errno */
 
 /* ---- record.c: events and dumps on their way to the tool ---- */
 
+struct dump_seen;
 struct record {
 	int events, dumps;           /* memory files; -1: none */
 	unsigned count;
@@ -125,15 +126,15 @@ struct record {
 	int64_t began_ms, last_ms;
 	bool full;
 	struct buf line;
-	char (*seen)[DIGEST_HEX];    /* dumps taken */
+	struct dump_seen *seen;      /* dumps taken */
 	size_t seen_count;
 };
 void record_event(struct record *r, pid_t pid, pid_t ppid, const char *event, json_t *members);   /* steals members (may be NULL) */
-/* Adds "sha256" to o and stores the bytes once. False: taken before. */
+/* Adds "sha256", "dump_at", "dump_size" to o and stores the bytes once. False: taken before. */
 bool record_dump(struct record *r, json_t *o, const void *p, size_t n);
 void record_free(struct record *r);
-/* The tool's side: moves what is in both files to r->events and r->dumps_dir. */
-int record_collect(struct run *r, int events, int dumps, struct err *e);
+/* The tool's side: moves what is in the file to r->events. */
+int record_collect(struct run *r, int events, struct err *e);
 
 /* ---- tracer.c ---- */
 

@@ -68,7 +68,7 @@ struct run {
 	unsigned processes;       /* at once; a fork beyond it fails, a run that insists is killed. 0: 64 */
 	int in, out, errfd;       /* -1: /dev/null */
 	json_t *events;           /* array to append to: see below; or NULL: not traced */
-	int dumps_dir;            /* folder descriptor for memory dumps, files named by their SHA-256; or <= 0: none */
+	int dumps;                /* a file for memory dumps, one behind the other (io_tmp()); or <= 0: none */
 	/* set: */
 	int status;               /* of the program: exit code, or 128 + signal; 126, 127: could not be run, see exec_errno */
 	int exec_errno;           /* 0: it ran */
@@ -80,7 +80,8 @@ struct run {
  * "exec" path (of the image, links resolved), argv, sha256 | "fork" child | "exit" status | "open" (for writing or creating) path, create | "unlink"
  * path | "rename" path, to | "link"/"symlink" path, to | "mkdir"/"rmdir"/"truncate"/"mknod" path | "chmod" path, mode | "chown" path, uid, gid |
  * "connect"/"bind"/"listen"/"sendto" protocol (tcp, udp, raw, icmp, unix, ...), address, port | "socket" (raw, packet and refused ones) protocol |
- * "memory" address, size, how ("mmap","mprotect","memfd","sweep"), sha256 (of the dump, when one was taken) | "memfd" name | "name" name
+ * "memory" address, size, how ("mmap","mprotect","memfd","sweep"), sha256, dump_at, dump_size (of the bytes taken and of
+ * their place in r->dumps; the same bytes are kept once) | "memfd" name | "name" name
  * (PR_SET_NAME) | "ptrace" request | "kill" target, signal (another process) | "setuid"/"setgid"/"setsid" id | "chroot"... and every other call that
  * the garden refuses: "denied" syscall | "limit" what.
  * "error":"EACCES" is there when the call failed. pids are those inside. A string that could not be read is

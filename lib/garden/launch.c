@@ -35,6 +35,16 @@ static void place(const struct launch *l, int result, int go)
 	fcntl(4, F_SETFD, FD_CLOEXEC);
 }
 
+static bool is_text(const char *path)
+{
+	char begin[128];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, begin, sizeof begin) : -1;
+
+	io_close(&fd);
+	return n > 0 && !memchr(begin, '\0', (size_t)n) && memcmp(begin, "\177ELF", n < 4 ? (size_t)n : 4);
+}
+
 static _Noreturn void child(const struct launch *l, int result, int go)
 {
 	const char *path = l->path ? l->path : l->argv[0];
@@ -64,7 +74,7 @@ static _Noreturn void child(const struct launch *l, int result, int go)
 	if (rc)
 		fail(rc);
 	execve(path, (char **)(uintptr_t)l->argv, (char **)(uintptr_t)l->envp);
-	if (errno == ENOEXEC && l->argv[0]) {
+	if (errno == ENOEXEC && l->argv[0] && is_text(path)) {
 		/* As shells do with a script that names no interpreter. */
 		size_t n = 0;
 		const char *sh[LAUNCH_ARGUMENTS + 3] = { "sh", path };

@@ -1,12 +1,12 @@
 #include "garden/garden-internal.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #define SEEN 4096u
+
+struct dump_seen { char hex[DIGEST_HEX]; int64_t at; };
 
 static void put(struct record *r, json_t *o)
 {
@@ -49,22 +49,32 @@ void record_event(struct record *r, pid_t pid, pid_t ppid, const char *event, js
 bool record_dump(struct record *r, json_t *o, const void *p, size_t n)
 {
 	char hex[DIGEST_HEX];
+	struct dump_seen *s = NULL;
+	bool fresh = true;
 
 	digest_bytes(p, n, hex);
 	json_object_set_new(o, "sha256", json_string(hex));
-	for (size_t i = 0; i < r->seen_count; i++)
-		if (!strcmp(r->seen[i], hex))
-			return false;
-	if (r->seen_count < SEEN) {
+	for (size_t i = 0; i < r->seen_count && fresh; i++) {
+		if (!strcmp(r->seen[i].hex, hex)) {
+			s = &r->seen[i];
+			fresh = false;
+		}
+	}
+	if (fresh && r->seen_count < SEEN) {
 		r->seen = buf_realloc(r->seen, r->seen_count + 1, sizeof *r->seen);
-		memcpy(r->seen[r->seen_count++], hex, sizeof hex);
+		s = &r->seen[r->seen_count++];
+		memcpy(s->hex, hex, sizeof hex);
+		s->at = -1;
+		if (r->dumps >= 0 && r->dumped + n <= GARDEN_DUMPS && io_write(r->dumps, p, n) == 0) {
+			s->at = (int64_t)r->dumped;
+			r->dumped += n;
+		}
 	}
-	if (r->dumps >= 0 && r->dumped + n <= GARDEN_DUMPS && io_write(r->dumps, p, n) == 0) {
-		json_object_set_new(o, "dump_at", json_integer((json_int_t)r->dumped));
+	if (s && s->at >= 0) {
+		json_object_set_new(o, "dump_at", json_integer(s->at));
 		json_object_set_new(o, "dump_size", json_integer((json_int_t)n));
-		r->dumped += n;
 	}
-	return true;
+	return fresh;
 }
 
 void record_free(struct record *r)
@@ -76,43 +86,20 @@ void record_free(struct record *r)
 
 /* ---- the tool's side ---- */
 
-static int save_dump(const struct run *r, json_t *o, const unsigned char *dumps, size_t size, struct err *e)
-{
-	json_int_t at = jsonio_int(o, "dump_at", -1), n = jsonio_int(o, "dump_size", -1);
-	const char *hex = jsonio_str(o, "sha256");
-	int fd, rc;
-
-	json_object_del(o, "dump_at");
-	json_object_del(o, "dump_size");
-	if (at < 0 || n <= 0 || r->dumps_dir <= 0 || !hex || !digest_ok(hex) || (uint64_t)at > size || (uint64_t)n > size - (uint64_t)at)
-		return 0;
-	fd = openat(r->dumps_dir, hex, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_sys(e, "cannot write a memory dump");
-	rc = io_write(fd, dumps + at, (size_t)n) ? err_sys(e, "cannot write a memory dump") : 0;
-	close(fd);
-	return rc;
-}
-
-int record_collect(struct run *r, int events, int dumps, struct err *e)
+int record_collect(struct run *r, int events, struct err *e)
 {
 	struct buf b = { 0 };
-	struct stat st;
-	unsigned char *map = MAP_FAILED;
-	size_t size = 0, count = 0;
+	size_t count = 0;
 	int rc = 0;
 
 	if (!r->events)
 		return 0;
 	if (lseek(events, 0, SEEK_SET) || io_slurp(events, CAP_JSON, &b, "the garden's events", e))
 		return -1;
-	if (dumps >= 0 && fstat(dumps, &st) == 0 && st.st_size > 0 && (uint64_t)st.st_size <= GARDEN_DUMPS) {
-		map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, dumps, 0);
-		size = map == MAP_FAILED ? 0 : (size_t)st.st_size;
-	}
 	for (size_t at = 0; rc == 0 && at < b.len && count++ < GARDEN_EVENTS; ) {
 		unsigned char *end = memchr(b.p + at, '\n', b.len - at);
 		json_t *o;
+		const char *name;
 
 		if (!end)
 			break;   /* the last line of a warden that was killed */
@@ -122,13 +109,11 @@ int record_collect(struct run *r, int events, int dumps, struct err *e)
 			rc = -1;
 			break;
 		}
-		rc = save_dump(r, o, map, size, e);
-		if (!strcmp(jsonio_str(o, "event") ? jsonio_str(o, "event") : "", "limit"))
+		name = jsonio_str(o, "what");
+		if (name && !strcmp(name, "events"))
 			r->limit_events = true;
 		json_array_append_new(r->events, o);
 	}
-	if (map != MAP_FAILED)
-		munmap(map, size);
 	buf_free(&b);
 	return rc;
 }

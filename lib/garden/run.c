@@ -10,7 +10,7 @@
 struct running {
 	struct world *world;
 	struct run *run;
-	int sock, events, dumps;
+	int sock, events;
 	int table;
 };
 
@@ -80,7 +80,6 @@ static void drop(struct running *g)
 					 GARDEN_REPLY_MS, &m, &ignored) == 0)
 		message_free(&m);
 	io_close(&g->events);
-	io_close(&g->dumps);
 	free(g);
 }
 
@@ -89,14 +88,13 @@ struct running *run_start(struct world *w, struct run *r, struct err *e)
 	struct running *g = buf_alloc(sizeof *g);
 	struct message m;
 
-	*g = (struct running){ .world = w, .run = r, .sock = -1, .events = -1, .dumps = -1 };
+	*g = (struct running){ .world = w, .run = r, .sock = -1, .events = -1 };
 	r->status = r->exec_errno = 0;
 	r->timed_out = r->limit_memory = r->limit_processes = r->limit_events = r->settled = false;
 	r->elapsed = 0;
 	if (r->events) {
 		g->events = memfd_create("events", MFD_CLOEXEC);
-		g->dumps = r->dumps_dir > 0 ? memfd_create("dumps", MFD_CLOEXEC) : -1;
-		if (g->events < 0 || (r->dumps_dir > 0 && g->dumps < 0)) {
+		if (g->events < 0) {
 			err_sys(e, "cannot make a memory file");
 			goto fail;
 		}
@@ -104,7 +102,7 @@ struct running *run_start(struct world *w, struct run *r, struct err *e)
 	if (open_table(g, e))
 		goto fail;
 	if (message_call(g->sock, request("run", r), (struct message_fd[]){ { "in", r->in }, { "out", r->out }, { "err", r->errfd },
-			 { "events", g->events }, { "dumps", g->dumps }, { NULL, -1 } }, GARDEN_REPLY_MS, &m, e))
+			 { "events", g->events }, { "dumps", r->dumps > 0 ? r->dumps : -1 }, { NULL, -1 } }, GARDEN_REPLY_MS, &m, e))
 		goto fail;
 	r->exec_errno = (int)jsonio_int(m.body, "exec_errno", 0);
 	message_free(&m);
@@ -171,7 +169,7 @@ int run_stop(struct running *g, struct err *e)
 		r->limit_processes = jsonio_bool(m.body, "limit_processes", false);
 		r->elapsed = jsonio_num(m.body, "elapsed", 0);
 		message_free(&m);
-		rc = record_collect(r, g->events, g->dumps, e);
+		rc = record_collect(r, g->events, e);
 	}
 	drop(g);
 	return rc;

@@ -1,0 +1,161 @@
+/* dynamic.json from a run: what the inert program of testdata/garden does is all in it. */
+#include "micro/micro.h"
+#include "unit.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static json_t *find(const json_t *list, const char *key, const char *value)
+{
+	size_t i;
+	json_t *o;
+
+	json_array_foreach(list, i, o)
+		if (jsonio_str(o, key) && !strcmp(jsonio_str(o, key), value))
+			return o;
+	return NULL;
+}
+
+static const struct micro_member *member(const struct micro_extra *x, const char *begin)
+{
+	for (size_t i = 0; i < x->count; i++)
+		if (!strncmp(x->member[i].name, begin, strlen(begin)))
+			return &x->member[i];
+	return NULL;
+}
+
+static bool listed(const json_t *list, const char *text)
+{
+	size_t i;
+	json_t *v;
+
+	json_array_foreach(list, i, v)
+		if (json_is_string(v) && !strcmp(json_string_value(v), text))
+			return true;
+	return false;
+}
+
+static int compiled(const char *source)
+{
+	char path[] = "/tmp/muss-settler-XXXXXX";
+	int fd = mkstemp(path), out, rc;
+	struct err e;
+	const char *argv[] = { "cc", "-O1", "-o", path, source, NULL };
+	struct spawn s = { .argv = argv, .in = -1, .out = -1, .errfd = -1 };
+
+	close(fd);
+	rc = spawn_start(&s, &e) ? -1 : spawn_wait(&s, 30000, &e);
+	out = rc ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+	unlink(path);
+	return out;
+}
+
+static int text_fd(const char *text)
+{
+	int fd = memfd_create("text", MFD_CLOEXEC);
+
+	return fd < 0 || io_write(fd, text, strlen(text)) ? -1 : fd;
+}
+
+static void settler(void)
+{
+	struct err e = { 0 };
+	char hex[DIGEST_HEX];
+	struct micro_extra x = { 0 };
+	struct micro_options o = { .seconds = 20 };
+	struct micro_sample s = { .sha256 = hex, .kind = "file", .path = "/usr/local/bin/settler", .body = compiled("testdata/garden/settler.c") };
+	json_t *d, *f, *signs, *v;
+	const struct micro_member *m;
+	const char *const argv[] = { "/usr/local/bin/settler", "-q", NULL };
+	struct stat st;
+
+	if (!OK(s.body >= 0, "the test program compiles"))
+		return;
+	s.argv = argv;
+	digest_fd(s.body, MIB, hex, NULL, &e);
+	d = dynamic_analyse(&s, &o, &x, &e);
+	close(s.body);
+	if (!OK(d != NULL, "it is analysed")) {
+		printf("# %s\n", e.msg);
+		return;
+	}
+	OK_STR(jsonio_str(d, "run"), "ran", "it ran");
+	OK(jsonio_num(d, "seconds", 99) < 10, "a resident program does not cost the whole window");
+	OK(listed(json_object_get(d, "limits"), "quiet") && !jsonio_bool(d, "timed_out", true), "and that is said");
+	v = json_array_get(json_object_get(d, "processes"), 0);
+	OK(json_array_size(json_object_get(v, "argv")) == 2 && !strcmp(jsonio_str(v, "sha256"), hex), "its first process is the sample, with its arguments");
+	v = find(json_object_get(d, "processes"), "end", "running");
+	OK(v && !strcmp(jsonio_str(v, "sha256"), hex), "its second lives on");
+	f = find(json_object_get(d, "files"), "path", "/var/lib/.settler/udevd");
+	OK(f && !strcmp(jsonio_str(f, "sha256"), hex) && jsonio_int(f, "mode", 0) == 0755, "its copy is listed");
+	f = find(json_object_get(d, "files"), "path", "/etc/profile");
+	OK(f && json_array_size(json_object_get(f, "lines")) == 1 && !strcmp(jsonio_str(f, "startup"), "profile"),
+	   "a changed start-up file has just the added line");
+	f = find(json_object_get(d, "startup"), "file", "/etc/cron.d/settler");
+	OK(f && jsonio_bool(f, "whole", false), "a new start-up file is an entry as a whole");
+	f = find(json_object_get(d, "startup"), "line", "/var/lib/.settler/udevd &");
+	OK(f && !strcmp(jsonio_str(f, "place"), "profile") && !strcmp(jsonio_str(f, "file"), "/etc/profile"), "the added line is an entry");
+	f = find(json_object_get(d, "connections"), "address", "192.0.2.7");
+	OK(f && jsonio_int(f, "port", 0) == 6667 && !strcmp(jsonio_str(f, "protocol"), "tcp"), "the connection is listed");
+	f = json_array_get(json_object_get(d, "memory"), 0);
+	OK(f && jsonio_int(f, "size", 0) == 4096 && digest_ok(jsonio_str(f, "sha256")), "the code in memory is listed");
+	m = member(&x, "memory-dynamic/");
+	OK(m && m->mode == 0 && fstat(m->fd, &st) == 0 && st.st_size == 4096, "and kept");
+	OK(member(&x, "dropped/") && !find(json_object_get(d, "files"), "path", "/usr/local/bin/settler"), "so is what it wrote, not what we put there");
+	signs = json_object_get(d, "signs");
+	OK(find(signs, "name", "deletes-itself") != NULL, "sign: deletes itself");
+	OK(find(signs, "name", "disguised-name") != NULL, "sign: disguised name");
+	OK(find(signs, "name", "unpacks-itself") != NULL, "sign: unpacks itself");
+	OK(find(signs, "name", "watches-for-tracer") != NULL, "sign: looks for a tracer");
+	OK(find(signs, "name", "denied-calls") != NULL, "sign: refused calls");
+	OK(find(signs, "name", "daemonises") != NULL, "sign: goes into the background");
+	OK(!find(signs, "name", "kills-others") && !find(signs, "name", "injects"), "and none that is not so");
+	json_decref(d);
+	micro_extra_free(&x);
+}
+
+static json_t *run_text(const char *text, const char *path, const char *kind)
+{
+	struct err e = { 0 };
+	char hex[DIGEST_HEX];
+	struct micro_extra x = { 0 };
+	struct micro_options o = { .seconds = 3 };
+	struct micro_sample s = { .sha256 = hex, .kind = kind, .path = path, .body = text_fd(text) };
+	json_t *d;
+
+	digest_bytes(text, strlen(text), hex);
+	d = dynamic_analyse(&s, &o, &x, &e);
+	close(s.body);
+	micro_extra_free(&x);
+	return d;
+}
+
+static void scripts(void)
+{
+	json_t *d = run_text("#!/bin/sh\necho hello > /tmp/out\nwhile :; do sleep 0.2; echo x >> /tmp/out; done\n", "/tmp/x.sh", "script");
+
+	OK(d && find(json_object_get(d, "files"), "path", "/tmp/out"), "a script is run by its first line");
+	OK(d && jsonio_bool(d, "timed_out", false) && jsonio_num(d, "seconds", 0) >= 2.9, "a busy one takes the whole window");
+	json_decref(d);
+	d = run_text("touch /tmp/bare\n", "/proc/77/exe", "file");
+	OK(d && find(json_object_get(d, "files"), "path", "/tmp/bare"), "a text without one by the shell");
+	OK(d && !strcmp(jsonio_str(d, "path"), "/home/user/exe"), "at a place of ours when its own is none");
+	json_decref(d);
+	d = run_text("\177ELF and no more", "/usr/bin/x", "file");
+	OK(d && !strcmp(jsonio_str(d, "run"), "refused"), "what is no program is refused");
+	json_decref(d);
+	d = run_text("#!/bin/sh\nkill -SEGV $$\n", "/usr/bin/x", "script");
+	OK(d && !strcmp(jsonio_str(d, "run"), "crashed") && jsonio_int(d, "status", 0) == 139, "a crash is one");
+	json_decref(d);
+}
+
+int main(void)
+{
+	msg_init("micro_dynamic");
+	settler();
+	scripts();
+	return unit_end();
+}
