@@ -14,7 +14,9 @@ best_filter=0 best_tar=0 peak=0
 
 # timed COMMAND...: prints MB/s.
 timed() {
-	local start=$EPOCHREALTIME
+	local start
+	sync -f "$work"   # what was written before is not this one's burden
+	start=$EPOCHREALTIME
 	"$@"
 	awk -v b="$bytes" -v s="${start/,/.}" -v e="${EPOCHREALTIME/,/.}" 'BEGIN { printf "%d\n", b / (e - s + 0.000001) / 1000000 }'
 }

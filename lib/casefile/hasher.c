@@ -6,7 +6,7 @@
 
 /* Below this a thread is not worth its start. */
 #define THREAD_FROM (8 * MIB)
-#define JOBS 4
+#define JOBS 8
 
 struct job { const unsigned char *p; size_t n; };
 struct hasher {
@@ -17,6 +17,7 @@ struct hasher {
 	pthread_cond_t changed;
 	struct job jobs[JOBS];    /* [done % JOBS] is at work */
 	uint64_t put, done;
+	uint64_t enough;          /* whoever waits goes on when no more than so many are undone */
 	bool stop;
 };
 
@@ -47,7 +48,8 @@ static void *hasher_work(void *arg)
 		digest_add(h->digest, j.p, j.n);
 		pthread_mutex_lock(&h->lock);
 		h->done++;
-		pthread_cond_broadcast(&h->changed);
+		if (h->put - h->done <= h->enough)
+			pthread_cond_broadcast(&h->changed);
 	}
 	pthread_mutex_unlock(&h->lock);
 	return NULL;
@@ -70,6 +72,7 @@ void hasher_begin(struct hasher *h, uint64_t size)
 /* Until no more than `left` jobs are undone. */
 static void hasher_wait(struct hasher *h, uint64_t left)
 {
+	h->enough = left;
 	while (h->put - h->done > left)
 		pthread_cond_wait(&h->changed, &h->lock);
 }
@@ -81,9 +84,12 @@ void hasher_add(struct hasher *h, const void *p, size_t n, bool stays)
 		return;
 	}
 	pthread_mutex_lock(&h->lock);
-	hasher_wait(h, JOBS - 1);
+	/* When it is full, half of it at once: waking for each job would cost more than the job. */
+	if (h->put - h->done == JOBS)
+		hasher_wait(h, JOBS / 2);
 	h->jobs[h->put++ % JOBS] = (struct job){ p, n };
-	pthread_cond_broadcast(&h->changed);
+	if (h->put - h->done == 1)
+		pthread_cond_broadcast(&h->changed);
 	if (!stays)
 		hasher_wait(h, 0);
 	pthread_mutex_unlock(&h->lock);
@@ -92,19 +98,16 @@ void hasher_add(struct hasher *h, const void *p, size_t n, bool stays)
 void hasher_release(struct hasher *h, const void *from, size_t n)
 {
 	const unsigned char *p = from;
+	uint64_t last = 0;   /* the last job in there, and one */
 
 	if (!h->threaded)
 		return;
 	pthread_mutex_lock(&h->lock);
-	for (;;) {
-		bool used = false;
-
-		for (uint64_t i = h->done; i < h->put; i++)
-			used = used || (h->jobs[i % JOBS].p < p + n && h->jobs[i % JOBS].p + h->jobs[i % JOBS].n > p);
-		if (!used)
-			break;
-		pthread_cond_wait(&h->changed, &h->lock);
-	}
+	for (uint64_t i = h->done; i < h->put; i++)
+		if (h->jobs[i % JOBS].p < p + n && h->jobs[i % JOBS].p + h->jobs[i % JOBS].n > p)
+			last = i + 1;
+	if (last > h->done)
+		hasher_wait(h, h->put - last < JOBS / 2 ? h->put - last : JOBS / 2);
 	pthread_mutex_unlock(&h->lock);
 }
 

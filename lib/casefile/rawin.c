@@ -9,7 +9,7 @@
 
 /* Large enough that system calls do not count, small enough for the processor's cache. */
 #define CHUNK ((size_t)256 << 10)
-#define CHUNKS 4
+#define CHUNKS 8
 
 struct rawin {
 	int fd;
