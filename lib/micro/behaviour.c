@@ -130,7 +130,7 @@ static void look_at_files(struct look *l)
 			if (hidden(path) || temporary(path))
 				say(l, "drops-hidden", "it put a copy of itself at", path);
 			own_path(l->own, path);
-		} else if (!strcmp(change, "created") && program) {
+		} else if (!strcmp(change, "created") && program && !json_object_get(l->own, path)) {
 			say(l, hidden(path) || temporary(path) ? "drops-hidden" : "drops-program", "it wrote the program", path);
 		}
 		if (!strcmp(change, "modified") && (mode_of(o) & 0111) && sha)

@@ -291,7 +291,7 @@ static bool is_ours(const char *name)
 	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
 		if (!strcmp(name, ours[i]))
 			return true;
-	return !strncmp(name, "dropped/", 8) || !strncmp(name, "unpacked-", 9);
+	return !strncmp(name, "dropped/", 8) || !strncmp(name, "memory-dynamic/", 15) || !strncmp(name, "unpacked-", 9);
 }
 
 static int on_member(void *ctx, const struct member *member, struct tap *t, struct err *e)

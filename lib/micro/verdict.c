@@ -7,6 +7,7 @@
 
 #define VERDICT_FORMAT "muss-verdict/1"
 #define RULES_HEAVY 15.0     /* of a rule that alone says much */
+#define ANALYSIS_HEAVY 10.0  /* of what the analysis itself found, beside what the host showed */
 #define WEIGHT_MOST 50.0     /* of a sign in a case: what came from elsewhere is not believed beyond it */
 
 struct verdict {
@@ -106,6 +107,7 @@ struct judgement {
 	json_t *hiding;          /* set of the groups in which it hides */
 	json_t *heavy;           /* set of the groups of heavy rules */
 	bool starts;             /* the host starts it by itself */
+	bool replicates, found;  /* it copies itself; the analysis found something of weight */
 };
 
 static void add_reason(struct judgement *j, const char *source, const char *sign, const char *group, double weight, const char *text, unsigned evidence)
@@ -129,6 +131,7 @@ static void add_reason(struct judgement *j, const char *source, const char *sign
 	json_object_set_new(r, "weight", json_real(weight));
 	json_array_append_new(j->reasons, r);
 	j->evidence |= evidence;
+	j->found |= strcmp(source, "host") && weight >= ANALYSIS_HEAVY;
 	if (evidence & HIDES)
 		json_object_set_new(j->hiding, group, json_true());
 }
@@ -147,7 +150,7 @@ static void from_host(struct judgement *j, const json_t *about)
 		known = find(j->v, "host", name);
 		if (!group)
 			group = known ? jsonio_str(known, "group") : "unlisted";
-		if (!strcmp(group, "startup"))
+		if (!strcmp(group, "startup") || !strcmp(name, "preload-file"))
 			j->starts = true;
 		add_reason(j, "host", name, group, jsonio_num(o, "weight", known ? jsonio_num(known, "weight", 0) : 0), jsonio_str(o, "reason"),
 			known ? evidence_of(jsonio_str(known, "evidence")) : 0);
@@ -178,7 +181,9 @@ static void from_static(struct judgement *j, const json_t *stat)
 		if (!name)
 			continue;
 		snprintf(group, sizeof group, "rule-%.50s", tag ? tag : name);
-		add_reason(j, "rules", name, group, weight, jsonio_str(meta, "description"), 0);
+		/* What makes others blind has no honest use. */
+		add_reason(j, "rules", name, group, weight, jsonio_str(meta, "description"),
+			tag && !strcmp(tag, "rootkit") && weight >= RULES_HEAVY ? HIDES | HIDES_STRONGLY : 0);
 		if (weight >= RULES_HEAVY)
 			json_object_set_new(j->heavy, group, json_true());
 	}
@@ -189,6 +194,7 @@ static void add_behaviour(void *ctx, const char *name, const char *reason)
 	struct judgement *j = ctx;
 	const json_t *known = find(j->v, "dynamic", name);
 
+	j->replicates |= !strcmp(name, "copies-itself");
 	if (known)
 		add_reason(j, "dynamic", name, jsonio_str(known, "group"), jsonio_num(known, "weight", 0), reason, evidence_of(jsonio_str(known, "evidence")));
 }
@@ -211,11 +217,11 @@ static const char *decide(const struct judgement *j, double score)
 	bool strongly = j->evidence & HIDES_STRONGLY;
 
 	if (score >= j->v->malicious) {
-		if (j->evidence & ACTS_STRONGLY && (strongly || hides >= 2))
+		if (j->evidence & ACTS_STRONGLY && (strongly || hides >= 2 || (hides && j->replicates)))
 			return "malicious";
 		if (j->evidence & ACTS && strongly && hides >= 2)
 			return "malicious";
-		if (j->starts && strongly && hides >= 3)
+		if (j->starts && strongly && (hides >= 3 || (hides >= 2 && j->found)))
 			return "malicious";
 	}
 	if (score >= j->v->suspicious || j->evidence & ACTS_STRONGLY || json_object_size(j->heavy) >= 2)
