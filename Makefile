@@ -52,7 +52,7 @@ TOOL_mwhite  := known casefile base
 TOOL_mpack   := pack trust casefile base
 TOOL_mls     := casefile base
 TOOL_msend   := link trust casefile base
-TOOL_mrecv   := link centre trust casefile base
+TOOL_mrecv   := link centre confine trust casefile base
 TOOL_mkey    := trust base
 TOOL_mnicter := micro garden code confine judge casefile base
 TOOL_mgen    := remedy code confine casefile base
@@ -118,9 +118,10 @@ UNIT    := $(patsubst t/unit/%.c,%,$(wildcard t/unit/*.c))
 room_of  = $(firstword $(subst _, ,$(1)))
 
 # Programs that tests use and nobody installs: t/NAME.c.
-PROBES := casecat badcase mkremover
+PROBES := casecat badcase mkremover killat
 PROBE_casecat := casefile base
 PROBE_badcase := casefile base
+PROBE_killat := base
 PROBE_mkremover := remedy code confine casefile base
 
 $(eval $(call variant,$(BUILD),))
