@@ -18,7 +18,8 @@ struct caseout {
 	struct digest *digest;
 	struct member m;
 	char path[CAP_PATH + 1];
-	bool open, failed;
+	bool open;
+	bool failed, aborted;     /* nothing is written any more */
 	struct err io;            /* when failed */
 	uint64_t at;
 	int64_t time;             /* for the next member */
@@ -39,6 +40,10 @@ static la_ssize_t caseout_put(struct archive *a, void *arg, const void *p, size_
 {
 	struct caseout *out = arg;
 
+	(void)a;
+	/* Told of an error, libarchive would lose memory of its own; so it is not, and each of our calls looks at failed. */
+	if (out->failed || out->aborted)
+		return (la_ssize_t)n;
 	if (n > SMALL - out->held && caseout_flush(out))
 		goto err;
 	if (n >= SMALL / 2) {
@@ -52,8 +57,7 @@ static la_ssize_t caseout_put(struct archive *a, void *arg, const void *p, size_
 err:
 	err_sys(&out->io, "cannot write the case");
 	out->failed = true;
-	archive_set_error(a, out->io.code, "cannot write");
-	return ARCHIVE_FATAL;
+	return (la_ssize_t)n;
 }
 
 static int caseout_fault(const struct caseout *out, struct err *e)
@@ -118,7 +122,7 @@ int caseout_begin(struct caseout *out, const char *path, unsigned mode, uint64_t
 	archive_entry_set_uid(out->entry, 0);
 	archive_entry_set_gid(out->entry, 0);
 	out->time = 0;
-	if (archive_write_header(out->tar, out->entry) != ARCHIVE_OK)
+	if (archive_write_header(out->tar, out->entry) != ARCHIVE_OK || out->failed)
 		return caseout_fault(out, e);
 	out->open = true;
 	out->at = 0;
@@ -135,7 +139,7 @@ static int caseout_put_data(struct caseout *out, const void *p, size_t n, struct
 	while (n) {
 		la_ssize_t k = archive_write_data(out->tar, c, n);
 
-		if (k <= 0)
+		if (k <= 0 || out->failed)
 			return caseout_fault(out, e);
 		c += k;
 		n -= (size_t)k;
@@ -263,7 +267,7 @@ int caseout_finish(struct caseout *out, caseout_sign_fn *sign, void *arg, struct
 		goto err;
 	if (sign && caseout_bytes(out, "MANIFEST.sig", 0644, buf_str(&sig), sig.len, e))
 		goto err;
-	if (archive_write_close(out->tar) != ARCHIVE_OK) {
+	if (archive_write_close(out->tar) != ARCHIVE_OK || out->failed) {
 		caseout_fault(out, e);
 		goto err;
 	}
@@ -286,7 +290,10 @@ void caseout_abort(struct caseout *out)
 	if (!out)
 		return;
 	if (out->tar) {
-		archive_write_fail(out->tar);   /* else freeing it would write the end */
+		out->aborted = true;   /* freeing it would write the end */
+		/* And the rest of the member as zeros, which may take long: then rather what libarchive does not free. */
+		if (out->open && out->m.size - out->at > MIB)
+			archive_write_fail(out->tar);
 		archive_write_free(out->tar);
 	}
 	if (out->entry)

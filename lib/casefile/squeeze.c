@@ -2,7 +2,6 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -18,13 +17,14 @@ static la_ssize_t sink_put(struct archive *a, void *arg, const void *p, size_t n
 {
 	struct sink *s = arg;
 
-	if (io_write(s->fd, p, n) == 0)
+	(void)a;
+	/* As in caseout.c: libarchive is not told. */
+	if (s->failed || io_write(s->fd, p, n) == 0)
 		return (la_ssize_t)n;
 	err_sys(&s->io, "cannot write the compressed body");
 	s->io.code = EX_IOERR;
 	s->failed = true;
-	archive_set_error(a, EIO, "cannot write");
-	return ARCHIVE_FATAL;
+	return (la_ssize_t)n;
 }
 
 int squeeze_fd(int in, int out, struct err *e)
@@ -46,13 +46,13 @@ int squeeze_fd(int in, int out, struct err *e)
 		goto out;
 	}
 	while ((n = io_read(in, chunk, CHUNK)) > 0)
-		if (archive_write_data(a, chunk, (size_t)n) != n)
+		if (archive_write_data(a, chunk, (size_t)n) != n || sink.failed)
 			goto fault;
 	if (n < 0) {
 		err_sys(e, "cannot read the body");
 		goto out;
 	}
-	if (archive_write_close(a) != ARCHIVE_OK)
+	if (archive_write_close(a) != ARCHIVE_OK || sink.failed)
 		goto fault;
 	rc = 0;
 	goto out;
@@ -62,8 +62,7 @@ fault:
 	else
 		err_set(e, EX_SOFTWARE, "cannot compress: %s", archive_error_string(a) ? err_q(archive_error_string(a)) : "unknown");
 out:
-	if (rc && a)
-		archive_write_fail(a);
+	sink.failed = sink.failed || rc;   /* freeing it would write the end */
 	if (a)
 		archive_write_free(a);
 	archive_entry_free(entry);

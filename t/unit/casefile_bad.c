@@ -7,6 +7,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* The sanitizers look closer, at a sample. */
+#ifdef __SANITIZE_ADDRESS__
+#define STEP 7
+#else
+#define STEP 1
+#endif
+
 static int in_fd, out_fd;
 
 static void put(int fd, const void *p, size_t n)
@@ -78,7 +85,7 @@ static void cuts(const struct buf *whole, const char *name)
 	size_t bad = 0, len = 0;
 	char msg[sizeof e.msg] = "";
 
-	for (size_t n = 0; n < whole->len; n++) {
+	for (size_t n = 0; n < whole->len; n += STEP) {
 		if (filter(whole->p, n, &e) == -1 && e.code == EX_DATAERR && !output_verifies())
 			continue;
 		if (!bad++) {
@@ -96,7 +103,7 @@ static void flips(const struct buf *whole, const char *name)
 	struct err e;
 	size_t bad = 0, at = 0;
 
-	for (size_t i = 0; i < whole->len; i++) {
+	for (size_t i = 0; i < whole->len; i += STEP) {
 		unsigned char mask = masks[i % sizeof masks];
 
 		whole->p[i] ^= mask;
