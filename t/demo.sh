@@ -135,7 +135,7 @@ report() {
 		>"$RUN/$name.receipt" 2>>"$RUN/errors" || stop "msend"
 	ID=$(member "$RUN/$name.sealed" case.json | jq -r .id)
 	[ -s "$RUN/spool/in/$ID.case" ] || stop "the case did not reach the spool"
-	said msend "TLS 1.3 to the centre: $(stat -c %s "$RUN/spool/in/$ID.case") bytes in the spool"
+	said msend "TLS 1.3 to the centre: $(tail -n 1 "$RUN/$name.receipt")"
 }
 
 # The centre's half for a case of the spool: opens, analyses, makes the tool, proves it. The answer goes to the outbox.

@@ -79,6 +79,9 @@ static bool code_by_name(const char *path)
 	};
 	const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
 
+	/* What /etc/profile and new users' start-up files were copied from. */
+	if (!strncmp(path, "/usr/share/base-files/", 22))
+		return true;
 	if (!strncmp(path, "/etc/", 5) || ends(name, ".so") || strstr(name, ".so."))
 		return true;
 	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
