@@ -278,6 +278,9 @@ enum calls_do calls_entry(struct record *r, struct task *t, bool deny, long *res
 		return ptrace_call(r, t, result);
 	if (deny)
 		return refuse(r, t, result);
+	/* Nothing is kept any more: then nothing is looked up either, but for code in memory and programs. */
+	if (r->full && t->nr != SYS_execve && t->nr != SYS_execveat && t->nr != SYS_mmap && t->nr != SYS_mprotect)
+		return CALLS_GO;
 	for (size_t i = 0; i < COUNT(PATHS); i++)
 		if (PATHS[i].nr == t->nr)
 			return path_call(t, &PATHS[i]);
