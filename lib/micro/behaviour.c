@@ -138,29 +138,31 @@ static void look_at_files(struct look *l)
 	}
 }
 
-/* Does this text name the sample or a copy of it? */
-static const char *names_itself(const struct look *l, const char *text)
+static bool in_path(char c)
+{
+	return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || (c && strchr("/._-", c));
+}
+
+/* Does this text name the sample or a copy of it? "/usr/lib/x" stands neither in "/usr/lib/xyz" nor in "/mnt/usr/lib/x". */
+static bool names_itself(const struct look *l, const char *text)
 {
 	const char *path;
 	json_t *value;
 
 	json_object_foreach(l->own, path, value) {
-		const char *at = strstr(text, path);
-		char next = at ? at[strlen(path)] : '/';
+		size_t n = strlen(path);
 
-		/* "/usr/lib/x" does not stand in "/usr/lib/xyz". */
-		if (at && !strchr("/._-", next) && !((next | 32) >= 'a' && (next | 32) <= 'z') && !(next >= '0' && next <= '9'))
-			return path;
-		if (at && next == '\0')
-			return path;
+		for (const char *at = text; (at = strstr(at, path)) != NULL; at++)
+			if (!in_path(at[n]) && (at == text || !in_path(at[-1])))
+				return true;
 	}
-	return NULL;
+	return false;
 }
 
 static void look_at_line(struct look *l, const char *file, const char *text)
 {
 	struct buf b = { 0 };
-	bool itself = names_itself(l, text) != NULL;
+	bool itself = names_itself(l, text);
 
 	buf_adds(&b, itself ? "it has itself started from " : "it adds to what starts by itself: ");
 	buf_adds(&b, file ? file : "a start-up place");
