@@ -222,7 +222,8 @@ json_t *changes_list(const struct layers *l, const struct nodes *base, struct er
 	if (s.full) {
 		err_set(e, EX_TEMPFAIL, "more than %u paths of the world differ", GARDEN_CHANGES);
 	} else {
-		qsort(s.change, s.count, sizeof *s.change, by_path);
+		if (s.count)
+			qsort(s.change, s.count, sizeof *s.change, by_path);
 		all = json_array();
 		for (size_t i = 0; i < s.count; i++)
 			if (i == 0 || strcmp(s.change[i].path, s.change[i - 1].path))

@@ -66,12 +66,29 @@ bool layers_hidden(const struct layers *l, const char *path);
 void layers_add(struct layers *l, const char *path, bool overlay, int upper, int lower);
 char *layers_folder(struct layers *l, const char *kind);   /* a new folder of the tmpfs; caller frees */
 
-char **places_mounts(const char *below);           /* mount points below a path, NULL-terminated, sorted */
-bool places_disk(const char *mount_point);         /* of a file system that can be a lower layer */
 /* An overlay over `lower` (stays the caller's) at a path of the world, with what is hidden there. */
 int places_overlay(struct layers *l, const char *path, int lower, bool defaults, struct err *e);
-/* Unprivileged: the world's root put together from the folders of `lower`. */
-int places_compose(struct layers *l, int lower, const char *path, int depth, bool defaults, struct err *e);
+/* The folder `rel` of a layer's upper side, made with what is above it, each like its lower one. An open folder, or -1. */
+int places_folder(const struct layer *y, const char *rel);
+/* What every world has, where y is the layer for it: folders to mount on, .muss-scratch, a shadow file without digests. */
+int places_finish(struct layers *l, const struct layer *y, bool defaults, struct err *e);
+
+/* ---- compose.c: unprivileged: the world's root put together from the folders of `lower` ---- */
+
+int compose_root(struct layers *l, int lower, const char *path, int depth, bool defaults, struct err *e);
+
+/* ---- copy.c: files and folders that an unprivileged world copies ---- */
+
+void copy_attributes(int from, int to);
+void copy_file(int from, const char *name, int to);
+void copy_link(int from, const char *name, int to);
+int copy_tree(const struct layers *l, int from, int to, const char *path, struct err *e);   /* closes from */
+
+/* ---- mounts.c ---- */
+
+char **mounts_list(const char *below);             /* mount points below a path, NULL-terminated, sorted; caller frees each and all */
+bool mounts_below(int folder);
+bool mounts_disk(const char *mount_point);         /* of a file system that can be a lower layer */
 
 /* ---- nodes.c: what stands in the writable folders; changes.c: against what was below ---- */
 

@@ -17,7 +17,7 @@
  * Always in it: the empty file /.muss-scratch, which tells our own test programs that they may act.
  * Not in it when the lower root is "/": what stands in /tmp /var/tmp /run /root /home /mnt /media /srv, private keys of
  * /etc/ssl and /etc/ssh, password digests, muss's own folders (/etc/muss /var/lib/muss /var/spool/muss); and never what
- * `hide` lists. A hidden folder is there, empty and writable; a hidden file is not there.
+ * `hide` and $MUSS_HIDE (colon-separated; for an agent's spool and keys) list. A hidden folder is there, empty and writable; a hidden file is not there.
  * /proc, /dev and an empty /sys are made for each run; no device beyond null, zero, full, random, urandom, tty, ptys.
  */
 struct world;

@@ -171,11 +171,11 @@ static size_t find_nested(struct layers *l, int lower, struct nested *n)
 		return 0;
 	path[len] = '\0';
 	skip = strcmp(path, "/") ? (size_t)len : 0;
-	all = places_mounts(path);
+	all = mounts_list(path);
 	for (size_t i = 0; all[i]; i++) {
 		const char *inside = all[i] + skip;
 
-		if (count < NESTED && !layers_hidden(l, inside) && strncmp(inside, "/dev/", 5) && places_disk(all[i])) {
+		if (count < NESTED && !layers_hidden(l, inside) && strncmp(inside, "/dev/", 5) && mounts_disk(all[i])) {
 			n[count].fd = open(all[i], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 			if (n[count].fd >= 0)
 				n[count++].path = buf_strdup(inside);
@@ -199,7 +199,7 @@ static int build(struct layers *l, bool defaults, struct nested *n, size_t neste
 			if (places_overlay(l, n[i].path, n[i].fd, defaults, &ignored))
 				msg_debug("a world without %s: %s", err_q(n[i].path), ignored.msg);
 		}
-	} else if (places_compose(l, l->lower, "/", 0, defaults, e)) {
+	} else if (compose_root(l, l->lower, "/", 0, defaults, e)) {
 		return -1;
 	}
 	shm = layers_folder(l, "shm");

@@ -21,6 +21,18 @@ struct world {
 	bool privileged;
 };
 
+/* An agent says so where its spool and its keys are, to whatever its tools run. */
+static void hide_environment(json_t *hide)
+{
+	const char *list = secure_getenv("MUSS_HIDE");
+	char *all = buf_strdup(list ? list : ""), *rest, *one;
+
+	for (one = strtok_r(all, ":", &rest); one; one = strtok_r(NULL, ":", &rest))
+		if (one[0] == '/' && one[1])
+			json_array_append_new(hide, jsonio_name(one));
+	free(all);
+}
+
 static json_t *open_request(const struct world_options *o)
 {
 	json_t *q = json_object(), *hide = json_array();
@@ -30,6 +42,7 @@ static json_t *open_request(const struct world_options *o)
 	json_object_set_new(q, "defaults", json_boolean(!o->lower || !strcmp(o->lower, "/")));
 	for (const char *const *h = o->hide; h && *h; h++)
 		json_array_append_new(hide, jsonio_name(*h));
+	hide_environment(hide);
 	json_object_set_new(q, "hide", hide);
 	return q;
 }

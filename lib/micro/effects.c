@@ -114,7 +114,8 @@ static json_t *added(struct lines *now, struct lines *before)
 	json_t *list = json_array();
 	bool *used = buf_alloc(before->count + 1);
 
-	qsort(before->line, before->count, sizeof *before->line, by_text);
+	if (before->count)
+		qsort(before->line, before->count, sizeof *before->line, by_text);
 	for (size_t i = 0; i < now->count && json_array_size(list) < LINES; i++) {
 		char *text = now->line[i], **hit = before->count ? bsearch(&text, before->line, before->count, sizeof *before->line, by_text) : NULL;
 		size_t k = hit ? (size_t)(hit - before->line) : before->count;

@@ -155,6 +155,63 @@ static void test_files(struct world *w, struct err *e)
 	buf_free(&b);
 }
 
+static void write_at(int dir, const char *name, const char *text)
+{
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+	if (fd < 0 || io_write(fd, text, strlen(text)))
+		printf("# cannot write %s\n", name);
+	io_close(&fd);
+}
+
+/* A root of the caller's: what it hides, and that it stays as it was. */
+static void test_lower(struct err *e)
+{
+	char path[] = "/tmp/muss-lower-XXXXXX";
+	const char *hide[] = { "/keys", "/etc/secret", NULL };
+	struct world_options o = { .lower = path, .hide = hide, .size_bytes = 8 * MIB };
+	struct world *w;
+	json_t *c;
+	int dir, fd;
+
+	if (!mkdtemp(path) || chmod(path, 0755) || (dir = open(path, O_RDONLY | O_DIRECTORY)) < 0)
+		return;
+	mkdirat(dir, "etc", 0755);
+	mkdirat(dir, "keys", 0755);
+	mkdirat(dir, "var", 0755);
+	write_at(dir, "etc/secret", "secret\n");
+	write_at(dir, "etc/a", "a\n");
+	write_at(dir, "keys/k", "key\n");
+	write_at(dir, "var/v", "v\n");
+	write_at(dir, "spool-k", "v\n");
+	setenv("MUSS_HIDE", "/spool-k:relative::/nothing", 1);
+	w = world_open(&o, e);
+	unsetenv("MUSS_HIDE");
+	if (!OK(w != NULL, "a world over another root")) {
+		printf("# %s\n", e->msg);
+		return;
+	}
+	fd = world_open_file(w, "/etc/a", e);
+	OK(fd >= 0, "has its files");
+	io_close(&fd);
+	OK(world_open_file(w, "/etc/secret", e) < 0 && world_open_file(w, "/keys/k", e) < 0, "but not the hidden ones");
+	OK(world_open_file(w, "/spool-k", e) < 0, "nor those of MUSS_HIDE");
+	OK(world_open_lower(w, "/keys/k", e) < 0 && world_open_lower(w, "/etc/secret", e) < 0, "not by the lower door either");
+	OK(world_append(w, "/etc/a", 0, "b\n", e) == 0 && world_append(w, "/keys/new", 0600, "n\n", e) == 0, "files change");
+	c = world_changes(w, e);
+	OK(c && json_array_size(c) == 2, "two changes");
+	OK_STR(change_kind(c, "/etc/a"), "modified", "one modified");
+	OK_STR(change_kind(c, "/keys/new"), "created", "one created, in a hidden folder");
+	json_decref(c);
+	fd = memfd_create("big", MFD_CLOEXEC);
+	OK(ftruncate(fd, 9 << 20) == 0 && world_put(w, "/big", 0644, fd, e) < 0, "no more than its size goes in");
+	close(fd);
+	world_close(w);
+	OK(faccessat(dir, "keys/new", F_OK, 0) != 0, "the root below has none of it");
+	OK(io_rmtree(AT_FDCWD, path, e) == 0, "and is cleared away");
+	close(dir);
+}
+
 int main(void)
 {
 	struct err e = { 0 };
@@ -182,5 +239,6 @@ int main(void)
 	test_files(w, &e);
 	printf("# %s\n", e.msg);
 	world_close(w);
+	test_lower(&e);
 	return unit_end();
 }
