@@ -197,6 +197,35 @@ char *spawn_tool(const char *name);
 char *spawn_helper(const char *name);
 char *spawn_share(const char *name);   /* a file of rules/: ../../rules in the build tree, ../share/muss installed; $MUSS_SHARE first */
 
+/* ---- pipeline.c: tools of ours, connected by pipes, as an operator would ---- */
+
+struct pipeline_stage {
+	const char *const *argv;   /* argv[0]: a tool's name, as spawn_tool() */
+	int well;                  /* an exit code that is well beside 0; 0: none */
+	int status;                /* set: its exit code, or 128 + signal */
+};
+/*
+ * Runs all stages at once; in and out are the first one's input and the last one's output (-1: /dev/null). Each ends with 0
+ * or `well`, else -1: *e holds the exit code and the last message of the stage that failed first, *failed its index.
+ * After ms (-1: never) all are killed: 75. What the stages say goes on to our standard error with -v.
+ */
+int pipeline_run(struct pipeline_stage *stages, size_t n, int in, int out, int ms, size_t *failed, struct err *e);
+
+/* ---- conf.c: "key value" lines; '#' begins a comment line ---- */
+
+enum conf_kind { CONF_TEXT, CONF_PATH, CONF_NUMBER, CONF_BOOL, CONF_LIST };
+struct conf_key {
+	const char *name;
+	enum conf_kind kind;
+	void *at;              /* char ** (allocated; PATH: relative to the file's folder), long *, bool *, char *** (a list of
+	                        * paths that ends with NULL): hold the default before, keep it where the key is absent */
+	bool required;
+	long least, most;      /* of a number */
+};
+/* All errors are 78 and name the file and the line: unknown, repeated or missing key, bad value, a file others may write to. */
+int conf_load(const char *path, const struct conf_key *keys, size_t n, struct err *e);
+void conf_free(const struct conf_key *keys, size_t n);   /* the strings that were read */
+
 /* ---- progress.c: one line on standard error, only when it is a terminal and not quiet ---- */
 
 void progress(const char *stage, uint64_t done, uint64_t total);  /* total 0: unknown; at most 10 a second */
