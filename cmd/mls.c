@@ -108,8 +108,8 @@ static json_t *listed(const char *sha256, json_t *about)
 {
 	json_t *sightings = json_object_get(about, "sightings"), *paths = json_object_get(about, "paths");
 	const char *kind = jsonio_str(about, "kind");
-	json_t *code = json_pack("{s:s, s:s, s:o, s:o, s:n, s:[], s:[], s:[], s:[s]}", "sha256", sha256, "kind", kind ? kind : "-",
-		"size", number_of(about, "size"), "score", number_of(about, "score"), "verdict", "paths", "pids", "signs",
+	json_t *code = json_pack("{s:s, s:s, s:o, s:o, s:n, s:n, s:[], s:[], s:[], s:[s]}", "sha256", sha256, "kind", kind ? kind : "-",
+		"size", number_of(about, "size"), "score", number_of(about, "score"), "verdict", "path", "paths", "pids", "signs",
 		"members", "about.json");
 
 	for (size_t i = 0; i < json_array_size(paths); i++)
@@ -121,6 +121,8 @@ static json_t *listed(const char *sha256, json_t *about)
 		if (!json_array_size(paths))
 			add_string(json_object_get(code, "paths"), json_object_get(s, json_object_get(s, "path") ? "path" : "file"));
 	}
+	if (json_array_size(json_object_get(code, "paths")))
+		json_object_set(code, "path", json_array_get(json_object_get(code, "paths"), 0));
 	add_signs(code, about);
 	return code;
 }

@@ -1,0 +1,148 @@
+#!/usr/bin/env bats
+# mls: the table, the JSON lines, the members; and that nothing is shown of a case that is not whole.
+
+# shellcheck disable=SC2154 # run and fails set status, output and stderr
+load common
+
+setup() {
+	BADCASE=$MUSS_BUILD/t/badcase
+	cd "$TMP" || return 1
+	script=$(printf '#!/bin/sh\necho inert\n' | sha256sum | cut -d' ' -f1)
+	other=$(printf other | sha256sum | cut -d' ' -f1)
+}
+
+# pack NAME=FILE... makes a case of files, with GNU tar and by the rules of muss-case(5).
+pack() {
+	local name
+	rm -rf x
+	mkdir x
+	echo '{"format":"muss-case/1","id":"0123456789abcdef0123456789abcdef","time":"2026-11-22T21:30:00Z","host":{"name":"h\u001b[2J"}}' >x/case.json
+	echo case.json >names
+	for name; do
+		mkdir -p "x/$(dirname "${name%%=*}")"
+		printf '%s' "${name#*=}" >"x/${name%%=*}"
+		echo "${name%%=*}" >>names
+	done
+	(cd x && xargs sha256sum <../names >MANIFEST)
+	echo MANIFEST >>names
+	tar -cf case -C x -T names
+}
+
+@test "the table: a line a piece of code, the worst first" {
+	pack "code/$other/about.json={\"kind\":\"file\",\"score\":2,\"paths\":[\"/opt/a\",\"/opt/b\"]}" \
+		"code/$script/about.json={\"kind\":\"script\",\"score\":51.5,\"paths\":[\"/tmp/x y\"],\"sightings\":[{\"pid\":7},{\"pid\":7},{\"pid\":9},{\"pid\":10},{\"pid\":11}]}" \
+		"code/$script/verdict.json={\"verdict\":\"malicious\",\"score\":60}"
+	run --separate-stderr mls case
+	[ "$status" -eq 0 ]
+	[ -z "$stderr" ]
+	[ "${#lines[@]}" -eq 3 ]
+	[[ ${lines[0]} == *SCORE*KIND*VERDICT*SHA256*PIDS*PATH* ]]
+	[[ ${lines[1]} == *60.0*script*malicious*"${script:0:12}  7,9,10,+1"*"/tmp/x y" ]]
+	[[ ${lines[2]} == *2.0*file*-*"${other:0:12}"*-*"/opt/a (+1)" ]]
+	[[ $output != *$'\033'* ]]
+	run mls - <case
+	[ "${#lines[@]}" -eq 3 ]
+	run --separate-stderr mls -v case
+	[[ $stderr == *"case 0123456789abcdef0123456789abcdef of 'h\\x1b[2J'"* ]]
+}
+
+@test "-j: one JSON object a piece of code, in the case's order" {
+	pack "code/$other/about.json={\"kind\":\"memory\",\"size\":5,\"score\":2,\"signs\":[{\"name\":\"a\"},{\"name\":\"b\"}],\"sightings\":[{\"path\":\"/p\",\"pid\":3}]}" \
+		"code/$other/static.json={\"signs\":[{\"name\":\"b\"},{\"name\":\"c\"}]}" \
+		"code/$other/dynamic.json={\"signs\":[{\"name\":\"d\"}]}" \
+		"code/$other/unknown/thing=x" \
+		"code/$script/about.json={\"kind\":\"script\"}"
+	run --separate-stderr mls -j case
+	[ "$status" -eq 0 ]
+	[ -z "$stderr" ]
+	[ "${#lines[@]}" -eq 2 ]
+	jq -e --arg sha "$other" '. == {sha256: $sha, kind: "memory", size: 5, score: 2, verdict: null, path: "/p", paths: ["/p"], pids: [3],
+		signs: ["a", "b", "c", "d"], members: ["about.json", "static.json", "dynamic.json", "unknown/thing"]}' <<<"${lines[0]}"
+	jq -e --arg sha "$script" '.sha256 == $sha and .kind == "script" and .score == 0 and .pids == [] and .paths == []' <<<"${lines[1]}"
+}
+
+@test "hostile names, words and types do not reach the terminal raw" {
+	# A path with an escape sequence, an overridden direction and a byte that is no UTF-8; and wrong types everywhere.
+	pack "code/$other/about.json={\"kind\":\"\\u001b[31m\",\"score\":\"x\",\"paths\":[\"/a\\u001b]0;x\\u0007\\u202e\\uf7ffb\"]}" \
+		"code/$script/about.json={\"kind\":5,\"score\":[],\"paths\":[5,{}],\"signs\":{},\"sightings\":[3,{\"pid\":\"x\"}]}" \
+		"code/$script/verdict.json=[]"
+	run --separate-stderr mls case
+	[ "$status" -eq 0 ]
+	[ "${#lines[@]}" -eq 3 ]
+	run ! grep -q '[^ -~]' <<<"$output"
+	mls case | grep -qF "'/a\\x1b]0;x\\x07\\xe2\\x80\\xae\\xffb'"
+	mls -j case | jq -e . >/dev/null
+}
+
+@test "-m: the members, with size and digest" {
+	"$BADCASE" signed >case
+	run --separate-stderr mls -m case
+	[ "$status" -eq 0 ]
+	[ "${#lines[@]}" -eq 7 ]
+	mls -m case | tail -n +2 | awk '{ print $2 "  " $3 }' | cmp - <(bsdtar -xOf case MANIFEST)
+	mls -mj case | jq -es 'length == 6 and .[0].path == "case.json" and .[2].size == 21'
+}
+
+@test "-s: only what begins so; 1 when nothing does" {
+	"$BADCASE" good >case
+	run --separate-stderr mls -j -s "${script:0:5}" case
+	[ "$status" -eq 0 ]
+	[ "${#lines[@]}" -eq 1 ]
+	[ "$(jq -r .sha256 <<<"$output")" = "$script" ]
+	[ "$(mls -m -s "$script" case | wc -l)" -eq 4 ]
+	run --separate-stderr mls -j -s 0000 case
+	[ "$status" -eq 1 ]
+	[ -z "$output$stderr" ]
+	fails 64 mls -s XYZ case
+}
+
+@test "a case without code has an empty table, and is no error" {
+	pack
+	run --separate-stderr mls case
+	[ "$status" -eq 0 ]
+	[ "${#lines[@]}" -eq 1 ]
+	[ -z "$(mls -j case)" ]
+}
+
+@test "analysis that is no JSON is refused by name" {
+	pack "code/$other/about.json={}" "code/$other/verdict.json={\"verdict\":"
+	fails 65 mls case
+	[[ $stderr == *"$other"*verdict.json* ]]
+	pack "code/$other/about.json=nonsense"
+	fails 65 mls case
+	[[ $stderr == *"'case': 'code/$other/about.json': "* ]]
+}
+
+@test "nothing is shown of a case that is cut" {
+	"$BADCASE" good >case
+	head -c -1 case >short
+	for options in "" -j -m -mj; do
+		# shellcheck disable=SC2086 # options are words
+		fails 65 mls $options short
+		[[ $stderr == "mls: 'short': "* ]]
+	done
+}
+
+@test "usage, help, version, full disk" {
+	"$BADCASE" good >case
+	fails 64 mls case case
+	fails 64 mls --no-such
+	fails 66 mls /nowhere
+	run --separate-stderr mls -h
+	[ "$status" -eq 0 ]
+	[[ $output == usage:*Examples:*Exit:* ]]
+	run mls -V
+	[[ $output == "mls (muss) "* ]]
+	run --separate-stderr bash -c "mls case >/dev/full"
+	[ "$status" -eq 74 ]
+	[ "${#stderr_lines[@]}" -eq 1 ]
+}
+
+@test "colours only on a terminal, and not with NO_COLOR" {
+	command -v script >/dev/null || skip "needs script(1)"
+	pack "code/$other/about.json={}" "code/$other/verdict.json={\"verdict\":\"malicious\"}"
+	run env -u NO_COLOR TERM=xterm script -qec "$BIN/mls case" /dev/null
+	[[ $output == *$'\033[31m'* ]]
+	run env NO_COLOR=1 TERM=xterm script -qec "$BIN/mls case" /dev/null
+	[[ $output != *$'\033['* ]]
+}
