@@ -19,7 +19,8 @@ case $BUILD/ in "$ROOT"/*) ;; *) MACHINE_KEEP=$BUILD ;; esac
 
 mkdir -p "$BUILD/demo" "$BUILD/specimen" || exit 1
 RUN=$(mktemp -d "$BUILD/demo/run.XXXXXX") || exit 1
-IDX=$BUILD/demo/known.idx
+IDX=$RUN/known.idx
+CACHED=$BUILD/demo/known.idx   # of the packages; made anew when dpkg's status is newer
 MRECV=''
 bad=0
 declare -A MACHINE_NS=()
@@ -80,7 +81,7 @@ machine_state >"$RUN/before"
 
 title 'Preparation'
 cc -std=c17 -O2 -Wall -Wextra -o "$BUILD/specimen/resident" testdata/specimen/resident.c || stop "the specimen does not compile"
-cp testdata/specimen/dropper.sh "$BUILD/specimen/dropper.sh"
+cc -std=c17 -O2 -Wall -Wextra -o "$BUILD/specimen/honest" testdata/specimen/honest.c || stop "the honest program does not compile"
 (
 	"$BIN/mkey" init "$RUN/pki" &&
 		"$BIN/mkey" issue -o "$RUN/keys" "$RUN/pki" front centre -a 127.0.0.1 &&
@@ -91,31 +92,47 @@ cp testdata/specimen/dropper.sh "$BUILD/specimen/dropper.sh"
 cp "$RUN/pki/ca.crt" "$RUN/keys/ca.crt"
 K=$RUN/keys
 said mkey "an authority; keys for two hosts, the front end, the analysis, the signer"
-if [ -e "$IDX" ] && [ "$IDX" -nt /var/lib/dpkg/status ] && "$BIN/mwhite" info -d "$IDX" >/dev/null 2>&1; then
-	said mwhite "index of known-good code: $("$BIN/mwhite" info -j -d "$IDX" | jq .digests) digests (from the last run)"
+if [ -e "$CACHED" ] && [ "$CACHED" -nt /var/lib/dpkg/status ] && "$BIN/mwhite" info -d "$CACHED" >/dev/null 2>&1; then
+	said mwhite "index of known-good code: $("$BIN/mwhite" info -j -d "$CACHED" | jq .digests) digests (from the last run)"
 else
-	"$BIN/mwhite" build -j -o "$IDX" --dpkg >"$RUN/index.json" || stop "the whitelist could not be built"
+	"$BIN/mwhite" build -j -o "$CACHED" --dpkg >"$RUN/index.json" || stop "the whitelist could not be built"
 	said mwhite "index of known-good code: $(jq -r '"\(.digests) digests from \(.packages) packages, \(.altered) files altered since"' "$RUN/index.json")"
 fi
+"$BIN/mwhite" -q add -d "$CACHED" -o "$IDX" --dir "$BIN" --dir "$BUILD/libexec" || stop "our own tools could not be added to the whitelist"
 machine_network || stop "no network namespace"
 
 # ---- one user machine and its way ----
+
+# place NAME FILE PATH: puts a program there and starts it.
+place() {
+	# shellcheck disable=SC2016 # expanded there
+	machine_run "$1" sh -c 'mkdir -p "${1%/*}" && cp "$2" "$1" && chmod 755 "$1" && { setsid "$1" </dev/null >/dev/null 2>&1 & }' sh "$3" "$2"
+}
+
+# pid_of NAME PATH: inside the machine, of a process whose program stood below PATH.
+pid_of() {
+	# shellcheck disable=SC2016 # expanded there
+	machine_run "$1" sh -c 'for p in /proc/[0-9]*; do case $(readlink "$p/exe") in "$1"*) echo "${p#/proc/}" ;; esac; done' sh "$2" | head -n 1
+}
 
 # infect NAME: a machine, and the specimen in it.
 infect() {
 	local name=$1
 	machine_start "$name" || stop "the user machine $name did not start"
 	MACHINE_NS[$name]=$(readlink "/proc/${MACHINE_PID[$name]}/ns/mnt")
-	machine_run "$name" "$BIN/mscan" 2>>"$RUN/errors" | "$BIN/mwhite" -q -d "$IDX" >"$RUN/$name.clean" || stop "mscan on the clean machine $name"
-	said machine "'$name': an overlay of this machine with a process table of its own"
-	# shellcheck disable=SC2016 # expanded there
-	machine_run "$name" sh -c 'mkdir -p /root/.cache/.fontconfig && cp "$1" /root/.cache/.fontconfig/dbus-daemon &&
-		{ setsid /root/.cache/.fontconfig/dbus-daemon </dev/null >/dev/null 2>&1 & }' sh "$BUILD/specimen/resident"
+	place "$name" "$BUILD/specimen/honest" /opt/honest/bin/honest
 	for _ in {1..100}; do
-		machine_run "$name" test -e /var/lib/.systemd-private/.mark && break
+		machine_run "$name" readlink "/proc/$(pid_of "$name" /opt/honest)/exe" 2>/dev/null | grep -q deleted && break
 		sleep 0.05
 	done
-	machine_run "$name" test -e /var/lib/.systemd-private/.mark || stop "the specimen does not run in $name"
+	machine_run "$name" "$BIN/mscan" 2>>"$RUN/errors" | "$BIN/mwhite" -q -d "$IDX" >"$RUN/$name.clean" || stop "mscan on the clean machine $name"
+	said machine "'$name': an overlay of this machine with a process table of its own; an honest program runs in it"
+	place "$name" "$BUILD/specimen/resident" /root/.cache/.fontconfig/dbus-daemon
+	for _ in {1..100}; do
+		machine_run "$name" test -s /var/lib/.systemd-private/.mark && break
+		sleep 0.05
+	done
+	machine_run "$name" test -s /var/lib/.systemd-private/.mark || stop "the specimen does not run in $name"
 	said specimen "runs in '$name' as dbus-daemon; its file is deleted, cron and autostart start a hidden copy"
 }
 
@@ -196,13 +213,15 @@ cure() {
 	said mscan "again: $LEFT of the $(wc -l <"$RUN/codes") malicious pieces of code are left, $NEW others are new"
 	# shellcheck disable=SC2016 # expanded there
 	machine_run "$name" sh -c '
-		for f in /var/lib/.systemd-private/* /etc/cron.d/sysstat-collect /root/.config/autostart/*; do [ ! -e "$f" ] || echo "$f"; done
+		find /var/lib/.systemd-private /root/.cache/.fontconfig /root/.config/autostart /etc/cron.d/sysstat-collect ! -type d
 		! grep -n systemd-private /etc/crontab
 		for p in /proc/[0-9]*; do case $(readlink "$p/exe") in *udevd* | *fontconfig*) echo "$p" ;; esac; done' >"$RUN/left" 2>/dev/null
+	[ -n "$(pid_of "$name" /opt/honest)" ] || wrong "the honest program on '$name' was ended"
+	grep -q /opt/honest "$RUN/$name.plan" && wrong "the plan is against the honest program"
 	if [ -s "$RUN/left" ]; then
 		wrong "left on '$name': $(tr '\n' ' ' <"$RUN/left")"
 	else
-		said look "by hand: no file, no line, no process of it is left in '$name'"
+		said look "by hand: no file, no line, no process of it is left in '$name'; the honest program still runs"
 	fi
 }
 

@@ -85,7 +85,7 @@ started() { # NAME FILE ARGUMENTS: puts FILE at a place in the machine and start
 	machine_network
 	machine_start anna
 	started anna "$SPECIMENS/resident" /root/.cache/.fontconfig/dbus-daemon
-	for _ in {1..60}; do machine_run anna test -e /var/lib/.systemd-private/.mark && break; sleep 0.05; done
+	for _ in {1..60}; do machine_run anna test -s /var/lib/.systemd-private/.mark && break; sleep 0.05; done
 	[ "$(machine_run anna cat /var/lib/.systemd-private/.mark)" = resident ]
 	machine_run anna cmp /var/lib/.systemd-private/udevd - <"$SPECIMENS/resident"
 	machine_run anna sh -c '[ ! -e /root/.cache/.fontconfig/dbus-daemon ]'

