@@ -63,13 +63,28 @@ bool disguise_service(const char *name, const char *path)
 	return true;
 }
 
+/* Files whose place is a home and whose name begins with a dot by custom. */
+static bool customary(const char *name)
+{
+	static const char *const names[] = {
+		".profile", ".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".bash_aliases", ".zshrc", ".zshenv", ".zprofile",
+		".zlogin", ".kshrc", ".xprofile", ".xinitrc", ".xsession", ".xsessionrc",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
 bool disguise_hidden(const char *path)
 {
 	const char *p = path;
 
 	while ((p = strchr(p, '/'))) {
 		p++;
-		if (*p == '.' || *p == ' ')
+		if ((*p == '.' || *p == ' ') && !customary(p))
 			return true;
 	}
 	return false;

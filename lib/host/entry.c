@@ -39,6 +39,8 @@ json_t *entry_sighting(const struct startup *s, unsigned line, const char *text,
 	json_object_set_new(o, "whole", json_boolean(s->whole));
 	if (s->link[0])
 		json_object_set_new(o, "link", jsonio_name(s->link));
+	if (s->h->dpkg && dpkg_owns(s->h->dpkg, s->path))
+		json_object_set_new(o, "owned", json_true());
 	return o;
 }
 
@@ -56,15 +58,22 @@ void entry_signs(struct startup *s, struct piece *p)
 		piece_sign(s->h, p, "startup-user", "%s starts it", s->path);
 }
 
-/* The exact line of the file, for scripts, whose commands bring only a number. */
-static void line_of(const struct startup *s, unsigned number, const char **text, size_t *length)
+/* The exact line of the file, for scripts, whose commands bring only a number. Numbers mostly grow. */
+static void line_of(struct startup *s, unsigned number, const char **text, size_t *length)
 {
-	const char *p = buf_str(&s->text), *end = p + s->text.len, *stop;
+	const char *start = buf_str(&s->text), *end = start + s->text.len, *p = start, *stop;
+	unsigned at = 1;
 
-	while (--number && p < end) {
+	if (s->near_line && number >= s->near_line) {
+		p = start + s->near_offset;
+		at = s->near_line;
+	}
+	for (; at < number && p < end; at++) {
 		stop = memchr(p, '\n', (size_t)(end - p));
 		p = stop ? stop + 1 : end;
 	}
+	s->near_line = at;
+	s->near_offset = (size_t)(p - start);
 	stop = p < end ? memchr(p, '\n', (size_t)(end - p)) : NULL;
 	*text = p;
 	*length = (size_t)((stop ? stop : end) - p);
@@ -73,16 +82,76 @@ static void line_of(const struct startup *s, unsigned number, const char **text,
 static void sight(const struct entry *en, struct piece *p)
 {
 	json_t *o = entry_sighting(en->s, en->line, en->text, en->length);
-	const json_t *have;
-	size_t i;
+	size_t i, least;
 
 	entry_signs(en->s, p);
-	json_array_foreach(p->sightings, i, have)
-		if (json_equal(have, o)) {
+	en->s->several |= en->s->only && en->s->only != p;
+	en->s->only = p;
+	/* the same program twice on one line */
+	i = json_array_size(p->sightings);
+	for (least = i > 8 ? i - 8 : 0; i > least; i--)
+		if (json_equal(json_array_get(p->sightings, i - 1), o)) {
 			json_decref(o);
 			return;
 		}
+	json_array_append(en->s->given, o);
 	piece_sight(p, o);
+}
+
+/* Lines that do nothing but hold a script together. */
+static bool idle_line(const char *p, size_t n)
+{
+	static const char *const idle[] = { "exit", "return", "sleep", "true", ":", "cd", "if", "then", "else", "fi", "do", "done", "{",
+	                                    "}", "wait", "nohup", "#" };
+	size_t i, k;
+
+	while (n && (*p == ' ' || *p == '\t' || *p == '\r')) {
+		p++;
+		n--;
+	}
+	for (i = 0; i < sizeof(idle) / sizeof(*idle); i++) {
+		k = strlen(idle[i]);
+		if (n >= k && !memcmp(p, idle[i], k) && (n == k || strchr(" \t\r;#!", p[k]) || *idle[i] == '#'))
+			return true;
+	}
+	return !n;
+}
+
+/* Does the script do anything on a line that starts nothing of what was sighted? */
+static bool does_more(const struct startup *s)
+{
+	const char *p = buf_str(&s->text), *end = p + s->text.len;
+	size_t given = json_array_size(s->given), next = 0;
+	json_int_t number = 0;
+
+	/* sightings come in the order of their lines, nearly: what a nested command moved counts as more */
+	while (p < end) {
+		const char *stop = memchr(p, '\n', (size_t)(end - p));
+		size_t n = (size_t)((stop ? stop : end) - p);
+		bool told = false;
+
+		number++;
+		for (; next < given && jsonio_int(json_array_get(s->given, next), "line", 0) <= number; next++)
+			told |= jsonio_int(json_array_get(s->given, next), "line", 0) == number;
+		if (!told && !idle_line(p, n))
+			return true;
+		p += n + 1;
+	}
+	return false;
+}
+
+void entry_settle(struct startup *s)
+{
+	bool owned = s->h->dpkg && dpkg_owns(s->h->dpkg, s->path), whole = s->whole;
+	size_t i;
+	json_t *o;
+
+	if (s->script)
+		whole &= !s->several && !does_more(s);
+	else if (owned)
+		whole &= !s->several;
+	json_array_foreach(s->given, i, o)
+		json_object_set_new(o, "whole", json_boolean(whole && (!s->script || jsonio_int(o, "line", 0))));
 }
 
 /* An absolute path, from one that may lie below the entry's folder. */
@@ -130,8 +199,8 @@ static int find_program(const struct entry *en, const char *word)
 	return -1;
 }
 
-/* The open file is started by the entry. Takes fd. In scripts that call many programs, packages' own are no news. */
-static void target(struct entry *en, int fd)
+/* The open file is started by the entry, read by an interpreter or by itself. Takes fd. In scripts that call many programs, packages' own are no news. */
+static void target(struct entry *en, int fd, bool interpreted)
 {
 	struct host *h = en->s->h;
 	char path[PATH_MAX], magic[2] = "";
@@ -144,7 +213,7 @@ static void target(struct entry *en, int fd)
 		goto out;
 	if (pread(fd, magic, 2, 0) < 0)
 		goto out;
-	p = image_take(h, fd, !memcmp(magic, "#!", 2) ? "script" : "file", &st);
+	p = image_take(h, fd, interpreted || !memcmp(magic, "#!", 2) ? "script" : "file", &st);
 	if (!p)
 		goto out;
 	image_place(h, p, path, &st, true);
@@ -259,7 +328,7 @@ static void interpreted(struct entry *en, const struct shell_command *c, size_t 
 		if (fd < 0 && !strchr(arg, '/'))
 			fd = find_program(en, arg);
 		if (fd >= 0)
-			target(en, fd);
+			target(en, fd, true);
 		else if (strpbrk(arg, "$*?"))
 			inlined(en, "it runs what it computes", arg);
 		else
@@ -291,6 +360,10 @@ static void one_command(void *ctx, const struct shell_command *c)
 	bool found = false;
 	int fd = -1;
 
+	if (en->s->commands++ >= CAP_COMMANDS) {
+		inlined(en, "it holds more commands than are looked at", "the rest");
+		return;
+	}
 	if (en->s->script && en->depth <= 1) {
 		en->line = c->line;
 		line_of(en->s, c->line, &en->text, &en->length);
@@ -313,7 +386,7 @@ static void one_command(void *ctx, const struct shell_command *c)
 		absolute(en, c->word[1], path);
 		fd = open_regular(en->s->h, path, false);
 		if (fd >= 0)
-			target(en, fd);
+			target(en, fd, true);
 		else if (strchr(path, '$') == NULL)
 			gone(en, c->word[1]);
 		return;
@@ -351,7 +424,7 @@ static void one_command(void *ctx, const struct shell_command *c)
 		io_close(&fd);
 		fd = find_program(en, name);
 	}
-	if (fd < 0) {
+	if (fd < 0 && !script_interpreter(name)) {
 		if (strchr(name, '/'))
 			gone(en, name);
 		else if (!en->s->script && !wrapper(name))
@@ -363,7 +436,7 @@ static void one_command(void *ctx, const struct shell_command *c)
 		interpreted(en, c, first, name);
 		return;
 	}
-	target(en, fd);
+	target(en, fd, false);
 }
 
 static void commands(struct entry *en, const char *text, size_t n, bool plain)
@@ -395,7 +468,7 @@ bool entry_file(struct startup *s, unsigned line, const char *text, size_t lengt
 	absolute(&en, file, path);
 	fd = path[0] ? open_regular(s->h, path, false) : -1;
 	if (fd >= 0) {
-		target(&en, fd);
+		target(&en, fd, false);
 		return true;
 	}
 	gone(&en, file);

@@ -212,7 +212,7 @@ static void own_signs(struct startup *s, struct piece *p)
 	entry_signs(s, p);
 	if (s->gone[0])
 		piece_sign(s->h, p, "startup-gone", "%s", s->gone);
-	if (s->inlined[0] && !s->script)
+	if (s->inlined[0] && (!s->script || s->commands > CAP_COMMANDS))
 		piece_sign(s->h, p, "startup-inline", "%s", s->inlined);
 	if (s->fetches)
 		piece_sign(s->h, p, "startup-fetches", "an interpreter there is fed by a pipe or from the network");
@@ -266,6 +266,7 @@ void forms_read(struct startup *s, enum form form, int fd)
 		digest_bytes(buf_str(&s->text), s->text.len, s->sha256);
 	}
 	s->own = json_array();
+	s->given = json_array();
 	text = buf_str(&s->text);
 	if (form == FORM_SCRIPT && s->text.len > 4 && !memcmp(text, "\177ELF", 4)) {
 		s->script = false;
@@ -292,8 +293,10 @@ void forms_read(struct startup *s, enum form form, int fd)
 		case FORM_UDEV: each_line(s, udev_line); break;
 		case FORM_LINK: break;
 		}
+	entry_settle(s);
 	own_piece(s, fd, program);
 	json_decref(s->own);
-	s->own = NULL;
+	json_decref(s->given);
+	s->own = s->given = NULL;
 	buf_clear(&s->text);
 }

@@ -13,6 +13,7 @@
 #define CAP_CMDLINE 4096u         /* bytes of a command line told in a sighting */
 #define CAP_SCRIPT (64 * MIB)     /* a file that is interpreted */
 #define CAP_NESTING 8u            /* commands within commands */
+#define CAP_COMMANDS 4096u        /* looked at in one start-up file: the longest met has some 300 */
 #define CAP_UNSEEN 32u            /* different reasons */
 
 struct dpkg;
@@ -310,6 +311,12 @@ struct startup {
 	char sha256[DIGEST_HEX];
 	/* gathered for the file as a piece of code: */
 	json_t *own;              /* sightings of entries that are code themselves */
+	json_t *given;            /* sightings given to what the entries start */
+	struct piece *only;       /* the one piece all of them start so far */
+	bool several;             /* they start more than one */
+	unsigned commands;
+	unsigned near_line;       /* where the last line looked up begins */
+	size_t near_offset;
 	bool fetches;
 	char gone[1024], inlined[1024];   /* the first reasons, "" none */
 };
@@ -325,6 +332,9 @@ bool entry_file(struct startup *s, unsigned line, const char *text, size_t lengt
 /* The sighting of this entry, new reference. line 0: the file itself. */
 json_t *entry_sighting(const struct startup *s, unsigned line, const char *text, size_t length);
 void entry_signs(struct startup *s, struct piece *p);
+/* When all entries were read: sightings that called the file as a whole the entry say so no longer where it does more than
+ * start that one piece, so that a removal takes a line out of a good file rather than the file. */
+void entry_settle(struct startup *s);
 
 /* ---- startup.c: places; forms.c: the forms of their files ---- */
 

@@ -244,6 +244,9 @@ static int take_regions(struct look *l, struct err *e)
 			           (int)l->proc.pid, (unsigned long long)length, (unsigned long long)start, p->sha256);
 		if (!p)
 			continue;
+		if (l->exe && (piece_signed(l->exe, "unowned") || piece_signed(l->exe, "deleted") || piece_signed(l->exe, "memfd")))
+			piece_sign(l->h, p, "holder-unowned", "process %d, which holds it, runs %s, which no package owns or which is gone",
+			           (int)l->proc.pid, l->exe_path);
 		o = proc_sighting(&l->proc, "memory", true);
 		json_object_set_new(o, "exe", jsonio_name(l->exe_path));
 		if (l->exe)

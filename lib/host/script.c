@@ -85,7 +85,7 @@ static bool long_takes_value(const struct family *f, const char *option)
 	return false;
 }
 
-/* A cluster of option letters: what it asks for. Returns how many further words it eats. */
+/* A cluster of option letters: what it asks for. Returns how many further words it eats; argc when one it needs is missing. */
 static size_t cluster(const struct family *f, char *const *argv, size_t argc, size_t i, enum script_kind *kind, const char **arg)
 {
 	const char *p;
@@ -103,9 +103,10 @@ static size_t cluster(const struct family *f, char *const *argv, size_t argc, si
 			} else {
 				*arg = p[1] ? p + 1 : i + 1 < argc ? argv[i + 1] : NULL;
 			}
-			if (!*arg)
-				*kind = SCRIPT_NONE;
-			return 0;
+			if (*arg)
+				return 0;
+			*kind = SCRIPT_NONE;
+			return argc;
 		}
 		if (strchr(f->valued, *p))
 			return p[1] ? 0 : 1;
@@ -150,7 +151,7 @@ enum script_kind script_of(char *const *argv, size_t argc, const char *interpret
 			if (!strncmp(w, "-m", 2) && (!strncmp(f->name, "py", 2)))
 				return SCRIPT_NONE;
 			i += cluster(f, argv, argc, i, &kind, arg);
-			if (kind != SCRIPT_NONE)
+			if (kind != SCRIPT_NONE || i >= argc)
 				return kind;
 			if (f->shell && strchr(w, 's'))
 				return SCRIPT_STDIN;
@@ -239,7 +240,33 @@ static int take_inline(struct host *h, const struct proc *proc, const char *text
 	return 0;
 }
 
-static void take_file(struct host *h, const struct proc *proc, int fd, const char *exe, const char *exe_sha256, struct piece **p)
+/* A deleted script cannot be collected later: its interpreter may close it at any time. */
+static int keep(struct host *h, int fd, struct piece *p, struct err *e)
+{
+	struct buf text = { 0 };
+	char sha256[DIGEST_HEX];
+	int64_t offset;
+	int rc = 0;
+
+	if (p->part_count)
+		return 0;
+	if (lseek(fd, 0, SEEK_SET) < 0 || io_slurp(fd, CAP_SCRIPT, &text, "a script", e) < 0)
+		goto out;
+	digest_bytes(buf_str(&text), text.len, sha256);
+	if (strcmp(sha256, p->sha256))
+		goto out;
+	rc = spool_begin(h->spool, text.len, &offset, e);
+	if (!rc)
+		rc = spool_put(h->spool, offset, text.p, text.len, e);
+	if (!rc)
+		piece_part(p, "body", offset, text.len);
+out:
+	buf_free(&text);
+	return rc;
+}
+
+static int take_file(struct host *h, const struct proc *proc, int fd, const char *exe, const char *exe_sha256, struct piece **p,
+                     struct err *e)
 {
 	char link[PATH_MAX], path[PATH_MAX], name[64];
 	enum mapped_where where;
@@ -248,22 +275,23 @@ static void take_file(struct host *h, const struct proc *proc, int fd, const cha
 	ssize_t n;
 
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size > CAP_SCRIPT)
-		return;
+		return 0;
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
 	n = readlink(name, link, sizeof(link) - 1);
 	if (n <= 0)
-		return;
+		return 0;
 	link[n] = '\0';
 	where = mapped_where(h, proc, link, &st, path);
 	*p = image_take(h, fd, where == MAPPED_GONE || where == MAPPED_REPLACED ? "deleted" : "script", &st);
 	if (!*p)
-		return;
+		return 0;
 	image_place(h, *p, path, &st, !proc->foreign);
 	if (where == MAPPED_GONE)
 		piece_sign(h, *p, "deleted", "process %d runs the script %s, which was deleted", (int)proc->pid, path);
 	o = sighting(proc, exe, exe_sha256);
 	json_object_set_new(o, "path", jsonio_name(path));
 	piece_sight(*p, o);
+	return where == MAPPED_GONE || where == MAPPED_REPLACED ? keep(h, fd, *p, e) : 0;
 }
 
 int script_take(struct host *h, const struct proc *proc, const char *exe, const char *exe_sha256, struct piece **p, struct err *e)
@@ -272,7 +300,7 @@ int script_take(struct host *h, const struct proc *proc, const char *exe, const 
 	const char *arg, *name = strrchr(exe, '/');
 	enum script_kind kind;
 	size_t argc;
-	int fd = -1;
+	int fd = -1, rc = 0;
 
 	*p = NULL;
 	name = name ? name + 1 : exe;
@@ -293,13 +321,11 @@ int script_take(struct host *h, const struct proc *proc, const char *exe, const 
 	else if (kind == SCRIPT_STDIN)
 		fd = openat(proc->dir, "fd/0", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd >= 0)
-		take_file(h, proc, fd, exe, exe_sha256, p);
-	if (kind == SCRIPT_INLINE && take_inline(h, proc, arg, exe, exe_sha256, p, e) < 0)
-		fd = -2;
+		rc = take_file(h, proc, fd, exe, exe_sha256, p, e);
+	if (kind == SCRIPT_INLINE)
+		rc = take_inline(h, proc, arg, exe, exe_sha256, p, e);
 	while (argc)
 		free(argv[--argc]);
-	if (fd == -2)
-		return -1;
 	io_close(&fd);
-	return 0;
+	return rc;
 }

@@ -219,13 +219,15 @@ static bool read_word(struct lexer *l, struct buf *w, bool plain, bool *was_quot
 	return computed;
 }
 
-static bool assignment(const char *w)
+static bool assignment(const struct lexer *l)
 {
-	const char *p = w;
+	const char *p = l->p;
 
-	while (name_char(*p))
+	while (p < l->end && name_char(*p))
 		p++;
-	return p > w && !(*w >= '0' && *w <= '9') && (*p == '=' || (*p == '+' && p[1] == '='));
+	if (p == l->p || (*l->p >= '0' && *l->p <= '9'))
+		return false;
+	return p < l->end && (*p == '=' || (*p == '+' && p + 1 < l->end && p[1] == '='));
 }
 
 static bool one_of(const char *w, const char *const *list)
@@ -243,15 +245,17 @@ static void take_word(struct lexer *l, struct gathering *g, bool plain)
 	static const char *const ignoring[] = { "for", "select", "case", "function", NULL };
 	struct buf w = { 0 };
 	unsigned line = l->line;
-	bool was_quoted = false, computed = read_word(l, &w, plain, &was_quoted);
+	bool was_quoted = false, sets = assignment(l), computed = read_word(l, &w, plain, &was_quoted);
 	const char *s = buf_str(&w);
 
+	if (!plain && !g->words && sets)
+		goto out;
 	if (!plain && !g->words && !was_quoted && !g->ignoring) {
 		if (one_of(s, ignoring)) {
 			g->ignoring = true;
 			goto out;
 		}
-		if (one_of(s, skipped) || assignment(s))
+		if (one_of(s, skipped))
 			goto out;
 	}
 	if (g->ignoring || g->words >= CAP_WORDS)
