@@ -12,7 +12,6 @@
 
 #define OPEN_UP 5000u            /* folders prepared for the inner root of an unprivileged world */
 
-
 int places_folder(const struct layer *y, const char *rel)
 {
 	char *path = buf_strdup(rel), *p = path;

