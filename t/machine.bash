@@ -7,7 +7,7 @@
 # A machine dies with the shell that made it, kill -9 included.
 # shellcheck shell=bash
 
-declare -A MACHINE_OUTER=() MACHINE_PID=()
+declare -gA MACHINE_OUTER=() MACHINE_PID=()
 MACHINE_NET_OUTER='' MACHINE_NET=''
 
 # The one child of a process that is about to make it.
