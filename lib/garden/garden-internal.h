@@ -227,6 +227,7 @@ _Noreturn void warden_main(int sock);
 struct table_sum { unsigned processes, tasks; uint64_t resident; bool busy; };
 void table_sum(struct table_sum *s, uint64_t *ticks);   /* *ticks: processor time of all, to compare; busy: one runs */
 json_t *table_list(void);
-uint64_t table_shmem(void);                              /* bytes of shared memory on this machine */
+void table_machine(uint64_t *shared, bool *scarce);     /* shared memory of this machine, whoever's; little is left */
+uint64_t table_memfds(void);                             /* bytes of memory files that our processes have open */
 
 #endif

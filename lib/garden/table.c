@@ -106,17 +106,61 @@ json_t *table_list(void)
 	return list;
 }
 
-uint64_t table_shmem(void)
+static uint64_t meminfo(const char *text, const char *name)
+{
+	const char *p = strstr(text, name);
+	uint64_t kib = 0;
+
+	if (!p || sscanf(p + strlen(name), "%" SCNu64, &kib) != 1)
+		return 0;
+	return kib * KIB;
+}
+
+void table_machine(uint64_t *shared, bool *scarce)
 {
 	struct buf b = { 0 };
-	uint64_t kib = 0;
-	const char *p;
 
+	*shared = 0;
+	*scarce = false;
 	if (io_slurp_at(AT_FDCWD, "/proc/meminfo", 65536, &b) > 0) {
-		p = strstr(buf_str(&b), "\nShmem:");
-		if (p && sscanf(p + 7, "%" SCNu64, &kib) != 1)
-			kib = 0;
+		*shared = meminfo(buf_str(&b), "\nShmem:");
+		*scarce = meminfo(buf_str(&b), "\nMemAvailable:") < meminfo(buf_str(&b), "MemTotal:") / 8;
 	}
 	buf_free(&b);
-	return kib * KIB;
+}
+
+uint64_t table_memfds(void)
+{
+	DIR *d = opendir("/proc"), *fds;
+	struct dirent *entry, *fd;
+	ino_t seen[1024];
+	size_t count = 0;
+	uint64_t total = 0;
+
+	while (d && (entry = readdir(d))) {
+		char path[300];
+
+		snprintf(path, sizeof path, "/proc/%.200s/fd", entry->d_name);
+		fds = is_pid(entry->d_name) ? opendir(path) : NULL;
+		while (fds && (fd = readdir(fds)) && count < sizeof seen / sizeof *seen) {
+			char target[16];
+			ssize_t n = readlinkat(dirfd(fds), fd->d_name, target, sizeof target);
+			struct stat st;
+			size_t i = 0;
+
+			if (n < 7 || memcmp(target, "/memfd:", 7) || fstatat(dirfd(fds), fd->d_name, &st, 0))
+				continue;
+			while (i < count && seen[i] != st.st_ino)
+				i++;
+			if (i == count) {
+				seen[count++] = st.st_ino;
+				total += (uint64_t)st.st_blocks * 512;
+			}
+		}
+		if (fds)
+			closedir(fds);
+	}
+	if (d)
+		closedir(d);
+	return total;
 }

@@ -24,7 +24,7 @@ struct warden {
 	int status;
 	bool started, ended, timed_out, limit_memory, limit_processes;
 	int64_t began, deadline, end, busy_ms;
-	uint64_t memory, shmem, ticks;
+	uint64_t memory, shared, ticks;
 	unsigned processes;
 	/* what is beside it */
 	pid_t beside;
@@ -114,7 +114,8 @@ static void watch(struct warden *w)
 {
 	struct table_sum s;
 	int64_t now = clock_mono_ms();
-	uint64_t shmem;
+	uint64_t shared;
+	bool scarce;
 
 	if (w->beside && now >= w->beside_deadline) {
 		w->beside_timed_out = true;
@@ -125,8 +126,12 @@ static void watch(struct warden *w)
 	table_sum(&s, &w->ticks);
 	if (s.busy)
 		w->busy_ms = now;
-	shmem = table_shmem();
-	if (s.resident > w->memory + (w->beside ? w->beside_memory : 0) || shmem > w->shmem + w->memory + GIB)
+	table_machine(&shared, &scarce);
+	if (s.resident > w->memory + (w->beside ? w->beside_memory : 0))
+		w->limit_memory = true;
+	/* Memory files are nobody's resident memory. Others on this machine use shared memory as well: ours is looked for
+	 * when there is much more of it, and assumed to be ours only when there is hardly any memory left. */
+	if (shared > w->shared + w->memory && (scarce || table_memfds() > w->memory))
 		w->limit_memory = true;
 	if ((w->tracer && tracer_refused(w->tracer) >= INSISTS) || s.processes > w->processes + 8 || s.tasks > w->processes * 8 + 64)
 		w->limit_processes = true;
@@ -241,6 +246,7 @@ static int launch(struct warden *w, struct message *m, bool beside, int *exec_er
 static int start(struct warden *w, struct message *m, struct err *e)
 {
 	int exec_errno = 0;
+	bool scarce;
 
 	if (w->started)
 		return err_set(e, EX_SOFTWARE, "this run has begun already");
@@ -250,7 +256,7 @@ static int start(struct warden *w, struct message *m, struct err *e)
 	w->processes = (unsigned)jsonio_int(m->body, "processes", 64);
 	w->record.events = message_take(m, "events");
 	w->record.dumps = message_take(m, "dumps");
-	w->shmem = table_shmem();
+	table_machine(&w->shared, &scarce);
 	if (w->record.events >= 0)
 		w->tracer = tracer_new(&w->record, w->processes);
 	if (launch(w, m, false, &exec_errno, e))

@@ -93,6 +93,8 @@ static void test_limits(void)
 	OK(r.limit_processes && r.elapsed < 10, "untraced as well");
 	r = trial("memory", 10, NULL);
 	OK(r.limit_memory && r.elapsed < 10, "a memory hog is ended");
+	r = trial("shared", 10, NULL);
+	OK(r.limit_memory && r.elapsed < 10, "so is one that hides it in memory files");
 	r = trial("spin", 1, events);
 	OK(r.timed_out && r.elapsed >= 1 && r.elapsed < 9, "an endless loop ends with its time");
 	OK(r.status == 137, "by SIGKILL");
