@@ -207,7 +207,7 @@ struct pipeline_stage {
 /*
  * Runs all stages at once; in and out are the first one's input and the last one's output (-1: /dev/null). Each ends with 0
  * or `well`, else -1: *e holds the exit code and the last message of the stage that failed first, *failed its index.
- * After ms (-1: never) all are killed: 75. What the stages say goes on to our standard error with -v.
+ * After ms (-1: never) all are killed: 75. What the stages say goes on to our standard error with -vv.
  */
 int pipeline_run(struct pipeline_stage *stages, size_t n, int in, int out, int ms, size_t *failed, struct err *e);
 

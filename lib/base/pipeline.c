@@ -30,7 +30,7 @@ static void listen_to(struct child *c)
 		io_close(&c->says);
 		return;
 	}
-	if (msg_get_level() > 0)
+	if (msg_get_level() > 1)
 		(void)!write(STDERR_FILENO, chunk, (size_t)n);
 	if (c->said.len + (size_t)n > SAID_MOST) {
 		size_t keep = SAID_MOST / 2 < c->said.len ? SAID_MOST / 2 : c->said.len;
