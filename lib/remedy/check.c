@@ -185,6 +185,10 @@ static int check_line(const json_t *op, json_int_t id, struct err *e)
 		err_set(e, EX_DATAERR, "unsafe plan: operation %lld: %s starts nothing", (long long)id, err_q(buf_str(&path)));
 		goto out;
 	}
+	if (place_whole(buf_str(&path))) {
+		err_set(e, EX_DATAERR, "unsafe plan: operation %lld: %s is one thing, not lines", (long long)id, err_q(buf_str(&path)));
+		goto out;
+	}
 	if (jsonio_tobytes(jsonio_str(op, "line"), &line) || !line.len || line.len > CAP_LINE || memchr(line.p, '\n', line.len)) {
 		bad(e, id, "not one line");
 		goto out;

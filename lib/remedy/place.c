@@ -121,6 +121,16 @@ bool place_startup(const char *path)
 	       strstr(path, "/.local/share/systemd/user/") || strstr(path, "/.config/environment.d/") || strstr(path, "/.kde/Autostart/");
 }
 
+bool place_whole(const char *path)
+{
+	static const char *const endings[] = { ".desktop", ".service", ".timer", ".socket", ".path", ".mount", ".target" };
+
+	for (size_t i = 0; i < COUNT(endings); i++)
+		if (ends_with(path, endings[i]))
+			return true;
+	return false;
+}
+
 bool place_startup_link(const char *path)
 {
 	return strstr(path, ".wants/") || strstr(path, ".requires/") || (!strncmp(path, "/etc/rc", 7) && strstr(path, ".d/")) ||
@@ -251,7 +261,8 @@ bool place_essential(const char *sha256, json_int_t size)
 
 		if (fd < 0)
 			continue;
-		same = !fstat(fd, &st) && S_ISREG(st.st_mode) && (size < 0 || st.st_size == size) &&
+		/* Where a plan may leave the size out, the remover takes no file over a start-up file's cap. */
+		same = !fstat(fd, &st) && S_ISREG(st.st_mode) && (size < 0 ? (uint64_t)st.st_size <= CAP_START_FILE : st.st_size == size) &&
 		       !digest_fd(fd, CAP_BODY, hex, NULL, &e) && !strcmp(hex, sha256);
 		close(fd);
 		if (same)

@@ -220,6 +220,7 @@ static void startup_sighting(struct plan *p, const struct piece *c, const json_t
 
 	if (!file)
 		return;
+	/* Without a size the remover holds the file to a start-up file's cap. */
 	if (sha && (jsonio_bool(s, "whole", false) || (made && !strcmp(made, sha))))
 		quarantine(p, file, sha, is_file ? jsonio_int(c->about, "size", -1) : -1, c->sha256, 0);
 	else if (text && *text)
@@ -317,6 +318,24 @@ static void from_sightings(struct plan *p, const struct piece *c)
 	}
 }
 
+/* Does a line of a file that the sample made speak of one of its files? Others stand in many a good file. */
+static bool is_own_line(const struct piece *c, const char *line)
+{
+	size_t i;
+	json_t *v;
+
+	json_array_foreach(json_object_get(c->about, "paths"), i, v)
+		if (json_is_string(v) && strlen(json_string_value(v)) > 4 && strstr(line, json_string_value(v)))
+			return true;
+	json_array_foreach(json_object_get(c->dynamic, "files"), i, v) {
+		const char *path = jsonio_str(v, "path"), *change = jsonio_str(v, "change"), *type = jsonio_str(v, "type");
+
+		if (path && change && strlen(path) > 4 && !strcmp(change, "created") && (!type || !strcmp(type, "file")) && strstr(line, path))
+			return true;
+	}
+	return false;
+}
+
 /* One file that the sample changed when it ran in the garden. The machine may not have it: all of this is optional. */
 static void from_file(struct plan *p, const struct piece *c, const json_t *f)
 {
@@ -337,7 +356,7 @@ static void from_file(struct plan *p, const struct piece *c, const json_t *f)
 	json_array_foreach(json_object_get(f, "lines"), i, line) {
 		const char *text = json_string_value(line);
 
-		if (text && *text)
+		if (text && *text && (!created || is_own_line(c, text)))
 			steps_remove_line(p->steps, path, text, c->sha256, STEP_OPTIONAL | (created ? STEP_CREATED : 0));
 	}
 	if (strcmp(change, "created") && !json_object_get(f, "lines") && strcmp(change, "deleted") && type && !strcmp(type, "file"))

@@ -62,6 +62,7 @@ int check_operation(const json_t *op, const json_t *codes, struct err *e);
 bool place_normal(const char *path, size_t n);     /* absolute, no empty, "." or ".." component, no control byte, sane lengths */
 const char *place_never(const char *path);         /* why nothing there is ever touched, or NULL */
 bool place_startup(const char *path);              /* a file from which something is started */
+bool place_whole(const char *path);                /* ... whose lines mean nothing one by one: units, .desktop files */
 bool place_startup_link(const char *path);         /* ... whose links enable units or scripts */
 /* Does a package of this machine own it? Looked up only below /bin /sbin /lib* /usr /etc /opt. */
 bool place_owned(const char *path);

@@ -33,7 +33,7 @@ void steps_free(struct steps *s)
 }
 
 /* Steals op. NULL, or why not: what check_operation() said, without its beginning. */
-static const char *add(struct steps *s, int phase, json_t *op, const char *why, unsigned how)
+static const char *add(struct steps *s, int phase, json_t *op, json_int_t size, const char *why, unsigned how)
 {
 	struct buf key = { 0 };
 	const char *said = NULL;
@@ -44,6 +44,8 @@ static const char *add(struct steps *s, int phase, json_t *op, const char *why, 
 	jsonio_dump_line(op, &key);
 	there = json_object_get(s->index, buf_str(&key));
 	if (there) {
+		if (!json_object_get(there, "size") && size > 0)
+			json_object_set_new(there, "size", json_integer(size));
 		if (!(how & STEP_OPTIONAL))
 			json_object_del(there, "optional");
 		if (how & STEP_CREATED)
@@ -56,6 +58,9 @@ static const char *add(struct steps *s, int phase, json_t *op, const char *why, 
 		said = "there are too many operations already";
 		goto out;
 	}
+	/* Not part of what makes two operations the same: of a start-up file it may not be known. */
+	if (size >= 0)
+		json_object_set_new(op, "size", json_integer(size));
 	json_object_set_new(op, "why", json_string(why));
 	if (how & STEP_CREATED)
 		json_object_set_new(op, "created", json_true());
@@ -80,24 +85,23 @@ out:
 
 const char *steps_terminate(struct steps *s, const char *sha256, json_int_t size, const char *why, unsigned how)
 {
-	return add(s, PHASE_PROCESSES, json_pack("{s:s, s:s, s:I}", "op", "terminate", "sha256", sha256, "size", size), why, how);
+	return add(s, PHASE_PROCESSES, json_pack("{s:s, s:s}", "op", "terminate", "sha256", sha256), size, why, how);
 }
 
 const char *steps_terminate_path(struct steps *s, const char *sha256, json_int_t size, const char *path, const char *why, unsigned how)
 {
-	return add(s, PHASE_PROCESSES, json_pack("{s:s, s:s, s:I, s:s}", "op", "terminate", "sha256", sha256, "size", size, "path", path), why, how);
+	return add(s, PHASE_PROCESSES, json_pack("{s:s, s:s, s:s}", "op", "terminate", "sha256", sha256, "path", path), size, why, how);
 }
 
 const char *steps_terminate_process(struct steps *s, const char *sha256, json_int_t size, json_int_t pid, json_int_t start, const char *why)
 {
-	return add(s, PHASE_PROCESSES, json_pack("{s:s, s:s, s:I, s:b, s:{s:I, s:I}}", "op", "terminate", "sha256", sha256, "size", size, "only", 1,
-		"hint", "pid", pid, "start", start), why, 0);
+	return add(s, PHASE_PROCESSES, json_pack("{s:s, s:s, s:b, s:{s:I, s:I}}", "op", "terminate", "sha256", sha256, "only", 1, "hint", "pid", pid,
+		"start", start), size, why, 0);
 }
 
 const char *steps_terminate_script(struct steps *s, const char *sha256, json_int_t size, const char *path, const char *exe, const char *why)
 {
-	return add(s, PHASE_PROCESSES, json_pack("{s:s, s:s, s:I, s:s, s:s}", "op", "terminate", "sha256", sha256, "size", size, "path", path, "exe",
-		exe), why, 0);
+	return add(s, PHASE_PROCESSES, json_pack("{s:s, s:s, s:s, s:s}", "op", "terminate", "sha256", sha256, "path", path, "exe", exe), size, why, 0);
 }
 
 const char *steps_quarantine(struct steps *s, const char *path, const char *sha256, json_int_t size, const char *why, unsigned how)
@@ -109,9 +113,7 @@ const char *steps_quarantine(struct steps *s, const char *path, const char *sha2
 	buf_free(&bytes);
 	if (!op)
 		return "not a path";
-	if (size >= 0)
-		json_object_set_new(op, "size", json_integer(size));
-	return add(s, startup ? PHASE_STARTUP : PHASE_FILES, op, why, how);
+	return add(s, startup ? PHASE_STARTUP : PHASE_FILES, op, size, why, how);
 }
 
 const char *steps_remove_line(struct steps *s, const char *path, const char *line, const char *why, unsigned how)
@@ -125,12 +127,12 @@ const char *steps_remove_line(struct steps *s, const char *path, const char *lin
 	}
 	digest_bytes(bytes.p, bytes.len, hex);
 	buf_free(&bytes);
-	return add(s, PHASE_STARTUP, json_pack("{s:s, s:s, s:s, s:s}", "op", "remove-line", "path", path, "line", line, "line_sha256", hex), why, how);
+	return add(s, PHASE_STARTUP, json_pack("{s:s, s:s, s:s, s:s}", "op", "remove-line", "path", path, "line", line, "line_sha256", hex), -1, why, how);
 }
 
 const char *steps_remove_link(struct steps *s, const char *path, const char *target, const char *why, unsigned how)
 {
-	return add(s, PHASE_STARTUP, json_pack("{s:s, s:s, s:s}", "op", "remove-link", "path", path, "target", target), why, how);
+	return add(s, PHASE_STARTUP, json_pack("{s:s, s:s, s:s}", "op", "remove-link", "path", path, "target", target), -1, why, how);
 }
 
 void steps_hint(struct steps *s, const char *sha256, json_int_t pid, json_int_t start)
