@@ -16,14 +16,14 @@ refused() {
 	fails 65 "$CASECAT" out <"$1"
 	[[ $stderr == *"$2"* ]] || { echo "# $1: not named: $2 in: $stderr"; return 1; }
 	[ ! -e out ] || { echo "# $1: left a file"; return 1; }
-	[ "$(find . -name '.out*')" = "" ]
-	run bash -c "'$CASECAT' <'$1' 2>err >piped"
+	[ -z "$(compgen -G '.out*')" ]
+	status=0
+	"$CASECAT" <"$1" 2>err >piped || status=$?
 	[ "$status" -eq 65 ]
 	[ "$(wc -l <err)" -eq 1 ]
 	fails 65 mls piped
 	fails 65 mls -j "$1"
 	[[ $stderr == *"$2"* ]]
-	fails 65 mls -m "$1"
 }
 
 @test "each kind of bad case is refused, plain and in zstd" {

@@ -19,16 +19,19 @@ struct rawin {
 	rawin_reuse_fn *reuse;
 	void *reuse_arg;
 	unsigned turn;
-	unsigned char chunk[CHUNKS][CHUNK];
+	unsigned char *chunk[CHUNKS];   /* each made when its turn comes first */
 };
 
 static la_ssize_t rawin_fill(struct archive *a, void *arg, const void **p)
 {
 	struct rawin *r = arg;
-	unsigned char *chunk = r->chunk[r->turn++ % CHUNKS];
+	unsigned char **slot = &r->chunk[r->turn++ % CHUNKS], *chunk;
 	ssize_t n;
 
 	(void)a;
+	if (!*slot)
+		*slot = buf_alloc(CHUNK);
+	chunk = *slot;
 	if (r->reuse)
 		r->reuse(r->reuse_arg, chunk, CHUNK);
 	do
@@ -119,7 +122,10 @@ bool rawin_stays(const struct rawin *r, const void *p)
 {
 	uintptr_t at = (uintptr_t)p;
 
-	return at >= (uintptr_t)r->chunk && at < (uintptr_t)r->chunk + sizeof r->chunk;
+	for (size_t i = 0; i < CHUNKS && r->chunk[i]; i++)
+		if (at >= (uintptr_t)r->chunk[i] && at < (uintptr_t)r->chunk[i] + CHUNK)
+			return true;
+	return false;
 }
 
 void rawin_on_reuse(struct rawin *r, rawin_reuse_fn *reuse, void *arg)
@@ -133,5 +139,7 @@ void rawin_close(struct rawin *r)
 	if (!r)
 		return;
 	archive_read_free(r->a);
+	for (size_t i = 0; i < CHUNKS; i++)
+		free(r->chunk[i]);
 	free(r);
 }
