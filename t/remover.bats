@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # The remover itself: generated, compiled, and run in roots of its own made by bubblewrap: /etc, /tmp and /var there are
 # folders of this test, never the machine's.
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154
 
 load common
 
@@ -48,7 +49,9 @@ state() {
 }
 
 same() {
-	diff <(echo "$before") <(echo "$(state)")
+	local after
+	after=$(state)
+	diff <(echo "$before") <(echo "$after")
 }
 
 # An infected world: file, second file, cron lines, a file that came with its line, a unit's link.

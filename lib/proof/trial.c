@@ -369,7 +369,7 @@ static int check_gone(struct trial *t, struct scene *s)
 		bool bad = sha && evidence_is_body(t->evidence, sha);
 
 		for (size_t k = 0; sha && k < s->signs.count; k++)
-			bad |= s->signs.sign[k].kind == SIGN_FILE && !strcmp(s->signs.sign[k].sha256, sha);
+			bad |= s->signs.sign[k].kind == SIGN_FILE && jsonio_int(is, "size", 0) > 0 && !strcmp(s->signs.sign[k].sha256, sha);
 		if (!is_type(is, "dir") && change && strcmp(change, "deleted") && starts_something(t->evidence, path))
 			bad |= is_other(o);
 		if (bad && b.len < 400)

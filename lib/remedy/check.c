@@ -84,6 +84,9 @@ static int check_digest(const json_t *op, json_int_t id, struct err *e)
 
 	if (!digest_ok(sha))
 		return bad(e, id, "not a SHA-256");
+	/* An empty file says nothing by itself: check_plan() looks at what else stands in its folder. */
+	if (size == 0 && sha && !strcmp(sha, EMPTY_SHA256) && jsonio_bool(op, "optional", false))
+		return 0;
 	if (json_object_get(op, "size") && (size < 1 || (uint64_t)size > CAP_BODY))
 		return bad(e, id, "no size a file of code can have");
 	if (place_essential(sha, size))
@@ -101,7 +104,7 @@ static int check_terminate(const json_t *op, json_int_t id, struct err *e)
 
 	if (check_digest(op, id, e))
 		goto out;
-	if (!json_object_get(op, "size")) {
+	if (jsonio_int(op, "size", 0) < 1) {
 		bad(e, id, "\"size\" is missing");
 		goto out;
 	}
@@ -268,6 +271,25 @@ int check_operation(const json_t *op, const json_t *codes, struct err *e)
 	}
 }
 
+/* A marker or lock: taken only from a folder from which the plan takes a file by what is in it. */
+static bool is_beside_another(const json_t *operations, const json_t *op)
+{
+	const char *path = jsonio_str(op, "path"), *slash = path ? strrchr(path, '/') : NULL;
+	size_t i;
+	json_t *other;
+
+	if (!slash || strcmp(jsonio_str(op, "sha256") ? jsonio_str(op, "sha256") : "", EMPTY_SHA256))
+		return true;
+	json_array_foreach((json_t *)(uintptr_t)operations, i, other) {
+		const char *at = jsonio_str(other, "path"), *end = at ? strrchr(at, '/') : NULL;
+
+		if (end && json_object_get(other, "sha256") && jsonio_int(other, "size", 0) > 0 && end - at == slash - path &&
+		    !memcmp(at, path, (size_t)(slash - path)))
+			return true;
+	}
+	return false;
+}
+
 static int check_head(const json_t *plan, int64_t now, struct err *e)
 {
 	static const char *const keys[] = { "format", "id", "case", "host", "target", "created", "expires", "version", "codes", "operations", "notes" };
@@ -330,6 +352,8 @@ int check_plan(const json_t *plan, int64_t now, struct err *e)
 		last = id;
 		if (check_operation(v, codes, e))
 			return -1;
+		if (!is_beside_another(operations, v))
+			return bad(e, id, "an empty file in a folder of others");
 	}
 	return 0;
 }

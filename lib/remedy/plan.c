@@ -363,6 +363,26 @@ static void from_file(struct plan *p, const struct piece *c, const json_t *f)
 		note(p, "the sample changes", path, "what it was before is not known");
 }
 
+/* Markers and locks, where the sample made the folder and the plan takes more from it. */
+static void from_empty_file(struct plan *p, const struct piece *c, const json_t *f)
+{
+	const char *path = jsonio_str(f, "path"), *change = jsonio_str(f, "change"), *type = jsonio_str(f, "type"), *slash;
+	size_t i;
+	json_t *d;
+
+	slash = path ? strrchr(path, '/') : NULL;
+	if (!slash || !change || strcmp(change, "created") || (type && strcmp(type, "file")) || jsonio_int(f, "size", -1) != 0 ||
+	    !steps_takes_from(p->steps, path, (size_t)(slash - path)))
+		return;
+	json_array_foreach(json_object_get(c->dynamic, "files"), i, d) {
+		const char *at = jsonio_str(d, "path"), *how = jsonio_str(d, "change"), *what = jsonio_str(d, "type");
+
+		if (at && how && what && !strcmp(how, "created") && !strcmp(what, "dir") && strlen(at) == (size_t)(slash - path) &&
+		    !strncmp(at, path, (size_t)(slash - path)))
+			steps_quarantine(p->steps, path, EMPTY_SHA256, 0, c->sha256, STEP_OPTIONAL);
+	}
+}
+
 /* A program that the sample put somewhere and ran: ended where it runs from exactly there. */
 static void from_process(struct plan *p, const struct piece *c, const json_t *process)
 {
@@ -393,6 +413,8 @@ static void from_dynamic(struct plan *p, const struct piece *c)
 		from_process(p, c, v);
 	json_array_foreach(json_object_get(c->dynamic, "files"), i, v)
 		from_file(p, c, v);
+	json_array_foreach(json_object_get(c->dynamic, "files"), i, v)
+		from_empty_file(p, c, v);
 }
 
 static json_t *plan_json(struct plan *p, json_t *operations)

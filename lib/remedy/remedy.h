@@ -10,6 +10,7 @@
 
 #define REMEDY_TARGET "linux-x86_64"
 #define PLAN_FORMAT "muss-plan/1"
+#define EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define PLAN_DAYS 7                /* a plan is for what was seen: a week later the machine is another */
 #define PLAN_DAYS_MOST 31
 
@@ -45,6 +46,8 @@ const char *steps_remove_line(struct steps *s, const char *path, const char *lin
 const char *steps_remove_link(struct steps *s, const char *path, const char *target, const char *why, unsigned how);
 /* Where a process was seen, for whoever reads the plan. */
 void steps_hint(struct steps *s, const char *sha256, json_int_t pid, json_int_t start);
+/* Is a file that is not empty taken from this folder? */
+bool steps_takes_from(const struct steps *s, const char *folder, size_t length);
 /* The operations, numbered from 1, processes first. New reference. */
 json_t *steps_list(const struct steps *s);
 void steps_free(struct steps *s);

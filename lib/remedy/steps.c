@@ -148,6 +148,23 @@ void steps_hint(struct steps *s, const char *sha256, json_int_t pid, json_int_t 
 	}
 }
 
+bool steps_takes_from(const struct steps *s, const char *folder, size_t length)
+{
+	for (int phase = PHASE_STARTUP; phase < PHASES; phase++) {
+		size_t i;
+		json_t *op;
+
+		json_array_foreach(s->phase[phase], i, op) {
+			const char *path = jsonio_str(op, "path"), *slash = path ? strrchr(path, '/') : NULL;
+
+			if (slash && json_object_get(op, "sha256") && jsonio_int(op, "size", 0) > 0 && (size_t)(slash - path) == length &&
+			    !memcmp(path, folder, length))
+				return true;
+		}
+	}
+	return false;
+}
+
 json_t *steps_list(const struct steps *s)
 {
 	json_t *list = json_array();
