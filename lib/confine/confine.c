@@ -40,6 +40,10 @@ static const struct { int call, error; } refused_calls[] = {
 	{ SCMP_SYS(readlink), EACCES }, { SCMP_SYS(readlinkat), EACCES },
 	{ SCMP_SYS(sysinfo), ENOSYS }, { SCMP_SYS(sched_getaffinity), ENOSYS },
 };
+/* Of a parser: a thread or a larger pipe would be welcome, and it goes on without. */
+static const struct { int call, error; } parser_refused[] = {
+	{ SCMP_SYS(clone), EAGAIN }, { SCMP_SYS(clone3), ENOSYS }, { SCMP_SYS(fcntl), EINVAL },
+};
 
 /* libtcc opens headers, libraries and its output by name; Landlock says which names. */
 static const int compiler_calls[] = {
@@ -171,8 +175,12 @@ static int set_seccomp(enum confine_profile p, struct err *e)
 		for (size_t i = 0; i < sizeof compiler_refused / sizeof *compiler_refused; i++)
 			if ((r = add(ctx, SCMP_ACT_ERRNO((uint32_t)compiler_refused[i].error), compiler_refused[i].call)))
 				goto out;
-	} else if ((r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 2, by_fd))) {
-		goto out;
+	} else {
+		if ((r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 2, by_fd)))
+			goto out;
+		for (size_t i = 0; i < sizeof parser_refused / sizeof *parser_refused; i++)
+			if ((r = add(ctx, SCMP_ACT_ERRNO((uint32_t)parser_refused[i].error), parser_refused[i].call)))
+				goto out;
 	}
 	for (size_t i = 0; i < sizeof refused_calls / sizeof *refused_calls; i++)
 		if ((r = add(ctx, SCMP_ACT_ERRNO((uint32_t)refused_calls[i].error), refused_calls[i].call)))
@@ -196,6 +204,8 @@ out:
 
 int confine_enter(enum confine_profile p, const struct confine_limits *l, struct err *e)
 {
+	/* Jansson opens /dev/urandom with the first object made; afterwards it could not. */
+	json_object_seed(0);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) {
 		err_sys(e, "cannot give up new privileges");
 		e->code = EX_UNAVAILABLE;

@@ -78,15 +78,17 @@ static bool sanitizer_spoke(const struct buf *b)
 {
 	const char *text = buf_str(b);
 
-	return strstr(text, "ERROR: AddressSanitizer") || strstr(text, "runtime error: ") || strstr(text, "UndefinedBehaviorSanitizer");
+	/* "==9==WARNING: reading executable name failed": it was refused that much while it began to report. */
+	return strstr(text, "ERROR: AddressSanitizer") || strstr(text, "==WARNING: reading executable") || strstr(text, "runtime error: ") || strstr(text, "UndefinedBehaviorSanitizer");
 }
 
 static int classify(const char *name, int status, struct helper_result *r, struct err *e)
 {
 	r->status = status > 128 && status < 128 + NSIG ? status - 128 : status;
 	if (status > 128 && status < 128 + NSIG) {
+		/* A sanitizer that reports opens files, and is refused them. */
 		if (r->status == SIGSYS)
-			r->end = HELPER_REFUSED;
+			r->end = sanitizer_spoke(&r->err) ? HELPER_CRASHED : HELPER_REFUSED;
 		else if (r->status == SIGXCPU)
 			r->end = HELPER_TIMEOUT;
 		else
