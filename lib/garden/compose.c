@@ -65,7 +65,7 @@ int compose_root(struct layers *l, int lower, const char *path, int depth, bool 
 		if (to < 0 || !d)
 			rc = err_sys(e, "cannot read %s", err_q(path));
 	}
-	while (rc == 0 && (entry = readdir(d))) {
+	while (rc == 0 && d && (entry = readdir(d))) {
 		struct stat st;
 		char *child;
 

@@ -148,11 +148,13 @@ static int open_file(struct keeper *k, const char *path, struct err *e)
 static int open_lower(struct keeper *k, const char *path, struct err *e)
 {
 	const char *rel;
-	struct layer *y = layers_of(&k->layers, path, &rel);
+	struct layer *y = layers_of(&k->layers, path, &rel), *first = k->layers.layer;
 	struct node n;
 	int fd;
 
-	if (y->lower < 0 && k->layers.layer[0].lower < 0 && !layers_hidden(&k->layers, path)) {
+	if (!y || !first)
+		return err_set(e, EX_SOFTWARE, "a world without layers");
+	if (y->lower < 0 && first->lower < 0 && !layers_hidden(&k->layers, path)) {
 		/* A copied folder of an unprivileged world. */
 		rel = path + strspn(path, "/");
 		fd = nodes_open(k->layers.lower, rel, O_PATH);
@@ -169,7 +171,6 @@ static int open_lower(struct keeper *k, const char *path, struct err *e)
 static int copy_map(const char *name, pid_t pid)
 {
 	char own[64], other[64];
-	unsigned long inside, outside, count;
 	struct buf b = { 0 }, map = { 0 };
 	int fd, rc;
 
@@ -177,11 +178,14 @@ static int copy_map(const char *name, pid_t pid)
 	snprintf(other, sizeof other, "/proc/%d/%s", pid, name);
 	if (io_slurp_at(AT_FDCWD, own, 65536, &b) <= 0)
 		return -1;
-	for (char *p = (char *)b.p; p && sscanf(p, "%lu %lu %lu", &inside, &outside, &count) == 3; ) {
+	for (char *p = (char *)b.p, *end; p && *p; p = end + (*end == '\n')) {
+		unsigned long inside = strtoul(p, &end, 10), count;
+
+		strtoul(end, &end, 10);   /* what it is outside of ours */
+		count = strtoul(end, &end, 10);
+		if (count == 0)
+			break;
 		buf_addf(&map, "%lu %lu %lu\n", inside, inside, count);
-		p = strchr(p, '\n');
-		if (p)
-			p++;
 	}
 	fd = open(other, O_WRONLY | O_CLOEXEC);
 	/* A map is written with one call or not at all. */
@@ -339,7 +343,7 @@ int keeper_main(int argc, char **argv)
 	bool open = false;
 	int r;
 
-	if (argc != 2 || (k.sock = atoi(argv[1])) < 3 || fcntl(k.sock, F_SETFD, FD_CLOEXEC)) {
+	if (argc != 2 || (k.sock = (int)strtol(argv[1], NULL, 10)) < 3 || fcntl(k.sock, F_SETFD, FD_CLOEXEC)) {
 		fprintf(stderr, "helper-garden: started by muss's tools, never by hand\n");
 		return EX_USAGE;
 	}

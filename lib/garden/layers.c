@@ -68,7 +68,7 @@ static int own_tmpfs(struct layers *l, uint64_t size, struct err *e)
 		return err_set(e, EX_UNAVAILABLE, "no folder to mount a world on");
 	/* Whoever fills it with empty files meets nr_inodes before the machine's memory. */
 	snprintf(options, sizeof options, "size=%llu,nr_inodes=%llu,mode=0755", (unsigned long long)size,
-		 (unsigned long long)(size / 2048 + 20000));
+		 (unsigned long long)size / 2048 + 20000);
 	if (mount("muss-world", l->top, "tmpfs", MS_NOSUID | MS_NODEV, options))
 		return err_sys(e, "cannot mount a tmpfs");
 	/* Root of a user namespace that somebody else made is not root enough for overlays over a whole tree. */

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define REGIONS 65536u
@@ -15,27 +14,38 @@ struct region {
 	char path[256];
 };
 
+/* proc_pid_maps(5): start-end perms offset major:minor inode path. */
+static bool parse_region(char *line, struct region *g)
+{
+	char *p;
+
+	*g = (struct region){ 0 };
+	g->start = strtoull(line, &p, 16);
+	if (*p != '-')
+		return false;
+	g->end = strtoull(p + 1, &p, 16);
+	if (*p != ' ' || strnlen(p, 6) < 6)
+		return false;
+	g->code = p[3] == 'x';
+	g->shared = p[4] == 's';
+	p += 5;
+	for (int skip = 0; skip < 2; skip++)
+		p += strspn(p, " "), p += strcspn(p, " ");
+	g->inode = strtoull(p, &p, 10);
+	snprintf(g->path, sizeof g->path, "%.255s", p + strspn(p, " "));
+	return true;
+}
+
 static bool next_region(char **line, struct region *g)
 {
-	char perms[8];
-	int at = 0;
-	char *end;
-
 	while (*line && **line) {
-		end = strchr(*line, '\n');
+		char *begin = *line, *end = strchr(begin, '\n');
+
 		if (end)
 			*end = '\0';
-		*g = (struct region){ 0 };
-		if (sscanf(*line, "%" SCNx64 "-%" SCNx64 " %7s %*x %*x:%*x %" SCNu64 "%n", &g->start, &g->end, perms, &g->inode, &at) == 4) {
-			const char *path = *line + at + strspn(*line + at, " ");
-
-			g->code = perms[2] == 'x';
-			g->shared = perms[3] == 's';
-			snprintf(g->path, sizeof g->path, "%.255s", path);
-			*line = end ? end + 1 : NULL;
-			return true;
-		}
 		*line = end ? end + 1 : NULL;
+		if (parse_region(begin, g))
+			return true;
 	}
 	return false;
 }

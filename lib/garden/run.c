@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define FILE_BYTES 2147483648LL   /* one file, memory files included */
+
 struct running {
 	struct world *world;
 	struct run *run;
@@ -41,7 +43,7 @@ static json_t *request(const char *what, const struct run *r)
 	json_object_set_new(q, "seconds", json_integer(r->seconds > 0 ? r->seconds : 60));
 	json_object_set_new(q, "memory", json_integer((json_int_t)(r->memory_bytes ? r->memory_bytes : GIB)));
 	json_object_set_new(q, "processes", json_integer(r->processes ? r->processes : 64));
-	json_object_set_new(q, "file", json_integer((json_int_t)(2 * GIB)));
+	json_object_set_new(q, "file", json_integer(FILE_BYTES));
 	return q;
 }
 

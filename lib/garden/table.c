@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,24 +16,35 @@ static bool read_stat(const char *pid, struct stat_line *s)
 	struct buf b = { 0 };
 	const char *open, *close;
 	bool good = false;
-	unsigned long user, sys;
-	long threads, resident;
 
 	*s = (struct stat_line){ 0 };
 	snprintf(path, sizeof path, "/proc/%s/stat", pid);
 	if (io_slurp_at(AT_FDCWD, path, 8192, &b) > 0) {
 		open = strchr(buf_str(&b), '(');
 		close = strrchr(buf_str(&b), ')');
-		if (open && close && close > open && sscanf(close + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d "
-		    "%*d %ld %*d %*u %*u %ld", &s->state, &s->ppid, &user, &sys, &threads, &resident) == 6) {
+		if (open && close && close > open && close[1] == ' ' && close[2]) {
+			char *p;
+
+			s->state = close[2];
+			/* proc_pid_stat(5): the state is field 3. */
+			p = (char *)(uintptr_t)close + 3;
+			for (int field = 4; field <= 24; field++) {
+				unsigned long v = strtoul(p, &p, 10);
+
+				if (field == 4)
+					s->ppid = (int)v;
+				else if (field == 14 || field == 15)
+					s->ticks += v;
+				else if (field == 20)
+					s->threads = (unsigned)v;
+				else if (field == 24)
+					s->pages = v;
+			}
 			size_t n = (size_t)(close - open - 1);
 
 			if (n >= sizeof s->comm)
 				n = sizeof s->comm - 1;
 			memcpy(s->comm, open + 1, n);
-			s->ticks = user + sys;
-			s->threads = (unsigned)threads;
-			s->pages = resident > 0 ? (uint64_t)resident : 0;
 			good = true;
 		}
 	}
@@ -86,7 +96,7 @@ json_t *table_list(void)
 
 		if (!is_pid(entry->d_name) || !read_stat(entry->d_name, &line) || line.state == 'Z' || line.state == 'X')
 			continue;
-		pid = atoi(entry->d_name);
+		pid = (pid_t)strtol(entry->d_name, NULL, 10);
 		o = json_object();
 		json_object_set_new(o, "pid", json_integer(pid));
 		json_object_set_new(o, "ppid", json_integer(line.ppid));
@@ -109,11 +119,8 @@ json_t *table_list(void)
 static uint64_t meminfo(const char *text, const char *name)
 {
 	const char *p = strstr(text, name);
-	uint64_t kib = 0;
 
-	if (!p || sscanf(p + strlen(name), "%" SCNu64, &kib) != 1)
-		return 0;
-	return kib * KIB;
+	return p ? strtoull(p + strlen(name), NULL, 10) * KIB : 0;
 }
 
 void table_machine(uint64_t *shared, bool *scarce)

@@ -87,10 +87,10 @@ void tracee_ids(pid_t tid, pid_t *tgid, pid_t *ppid)
 	if (io_slurp_at(AT_FDCWD, path, 65536, &b) > 0) {
 		p = strstr(buf_str(&b), "\nTgid:");
 		if (p)
-			*tgid = atoi(p + 6);
+			*tgid = (pid_t)strtol(p + 6, NULL, 10);
 		p = strstr(buf_str(&b), "\nPPid:");
 		if (p)
-			*ppid = atoi(p + 6);
+			*ppid = (pid_t)strtol(p + 6, NULL, 10);
 	}
 	buf_free(&b);
 }

@@ -308,7 +308,9 @@ void tracer_sweep(struct tracer *t)
 void tracer_free(struct tracer *t)
 {
 	for (unsigned i = 0; t && i < BUCKETS; i++)
-		while (t->bucket[i])
-			drop(t, t->bucket[i]);
+		for (struct task *k = t->bucket[i], *next; k; k = next) {
+			next = k->next;
+			drop(t, k);
+		}
 	free(t);
 }

@@ -72,7 +72,7 @@ static void test_isolation(struct world *w, struct err *e)
 
 	OK(shell(w, "test -f /.muss-scratch && id -u", &b, e) == 0, "a program runs");
 	OK_STR(buf_str(&b), "0\n", "as the inner root");
-	OK(shell(w, "echo $$; ls /proc | grep -c '^[0-9]'", &b, e) == 0 && atoi(buf_str(&b)) < 10, "in a process table of its own");
+	OK(shell(w, "echo $$; ls /proc | grep -c '^[0-9]'", &b, e) == 0 && strtol(buf_str(&b), NULL, 10) < 10, "in a process table of its own");
 	OK(shell(w, "cat /proc/net/dev | grep -vc -e lo: -e face -e Inter", &b, e) == 1, "with the loopback interface alone");
 	OK(shell(w, "mount -t tmpfs x /tmp || umount /proc || unshare -m true", &b, e) != 0, "mounts nothing");
 	OK(shell(w, "echo x > /proc/sysrq-trigger", &b, e) != 0, "writes no sysrq");
