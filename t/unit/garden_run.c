@@ -101,7 +101,7 @@ static void test_limits(void)
 	r = trial("away", 1, events);
 	OK(r.timed_out && r.status == 0, "children in sessions of their own are waited for, and end");
 	json_array_clear(events);
-	r = trial("events", 30, events);
+	r = trial("events", 110, events);
 	OK(r.status == 0 && r.limit_events, "a hundred thousand events and no more");
 	OK(json_array_size(events) == 100000 - 1 || json_array_size(events) == 100000, "are kept");
 	json_decref(events);
@@ -112,18 +112,18 @@ static void test_limits(void)
 static void test_hostile(void)
 {
 	json_t *events = json_array();
-	struct run r = trial("execs", 30, events);
+	struct run r = trial("execs", 60, events);
 
 	OK(r.status == 0 && events_of(events, "exec") == 301, "three hundred execs in a row");
 	json_array_clear(events);
-	r = trial("stops", 20, events);
+	r = trial("stops", 60, events);
 	OK(r.status == 0 && said("done"), "stops and continuations");
 	json_array_clear(events);
 	r = trial("pointers", 10, events);
 	OK(r.status == 0 && said("done"), "pointers to nowhere");
 	OK(event_of(events, "open", "path", "<unreadable>") != NULL, "are recorded as such");
 	json_array_clear(events);
-	r = trial("threads", 20, events);
+	r = trial("threads", 60, events);
 	OK(r.status == 0 && events_of(events, "exec") == 2, "threads, and an exec amid them");
 	json_array_clear(events);
 	r = trial("old", 10, events);

@@ -251,7 +251,7 @@ int main(int argc, char **argv)
 	if (access("/.muss-scratch", F_OK))
 		return 99;
 	signal(SIGALRM, SIG_DFL);
-	alarm(120);
+	alarm(200);
 	if (!strcmp(what, "forks")) forks();
 	if (!strcmp(what, "memory")) memory();
 	if (!strcmp(what, "shared")) return shared();
