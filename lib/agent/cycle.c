@@ -53,23 +53,6 @@ static int send_case(struct cycle *k, struct row *r, struct err *e)
 	return journal_save(k->d, r, e);
 }
 
-static int fetch_answer(struct cycle *k, struct row *r, struct err *e)
-{
-	if (tools_fetch(k->c, r->id, e) == 0) {
-		drop_file(k->c, "outgoing", r->id);
-		say(r, "answered");
-		return journal_move(k->d, r, ANSWERED, e);
-	}
-	if (e->code != EX_NO)
-		return -1;
-	if (++r->attempts >= ATTEMPTS) {
-		say(r, "the centre does not know this case");
-		return journal_move(k->d, r, FAILED, e);
-	}
-	r->state = SCANNED;   /* the centre has lost it: once more */
-	return journal_save(k->d, r, e);
-}
-
 static int refuse(struct cycle *k, struct row *r, struct err *e)
 {
 	char *from = journal_path(k->c, "incoming", r->id, ".case"), *to = journal_path(k->c, "refused", r->id, ".case");
@@ -81,6 +64,25 @@ static int refuse(struct cycle *k, struct row *r, struct err *e)
 	free(from);
 	free(to);
 	return journal_move(k->d, r, REFUSED, e);
+}
+
+static int fetch_answer(struct cycle *k, struct row *r, struct err *e)
+{
+	if (tools_fetch(k->c, r->id, e) == 0) {
+		drop_file(k->c, "outgoing", r->id);
+		say(r, "answered");
+		return journal_move(k->d, r, ANSWERED, e);
+	}
+	if (e->code == EX_DATAERR)   /* what came is no case, or answers another */
+		return refuse(k, r, e);
+	if (e->code != EX_NO)
+		return -1;
+	if (++r->attempts >= ATTEMPTS) {
+		say(r, "the centre does not know this case");
+		return journal_move(k->d, r, FAILED, e);
+	}
+	r->state = SCANNED;   /* the centre has lost it: once more */
+	return journal_save(k->d, r, e);
 }
 
 static int no_remedy(struct cycle *k, struct row *r, const struct answer *a, struct err *e)
