@@ -138,7 +138,7 @@ int filter_enter(bool traced);             /* 0 or errno */
 struct dump_seen;
 struct record {
 	int events, dumps;           /* memory files; -1: none */
-	unsigned count;
+	unsigned count, max;
 	uint64_t bytes, dumped;
 	int64_t began_ms, last_ms;
 	bool full;

@@ -68,6 +68,7 @@ struct run {
 	unsigned processes;       /* at once; a fork beyond it fails, a run that insists is killed. 0: 64 */
 	int in, out, errfd;       /* -1: /dev/null */
 	json_t *events;           /* array to append to: see below; or NULL: not traced */
+	unsigned events_max;      /* 0, or more than that: 100,000 */
 	int dumps;                /* a file for memory dumps, one behind the other (io_tmp()); or <= 0: none */
 	/* set: */
 	int status;               /* of the program: exit code, or 128 + signal; 126, 127: could not be run, see exec_errno */
@@ -85,7 +86,7 @@ struct run {
  * (PR_SET_NAME) | "ptrace" request | "kill" target, signal (another process) | "setuid"/"setgid"/"setsid" id | "chroot"... and every other call that
  * the garden refuses: "denied" syscall | "limit" what.
  * "error":"EACCES" is there when the call failed. pids are those inside. A string that could not be read is
- * "<unreadable>". No more than 100,000 (then one "limit" event, and the run goes on).
+ * "<unreadable>". No more than events_max, the last of them a "limit"; the run goes on.
  */
 int garden_run(struct world *w, struct run *r, struct err *e);
 /* The same in parts, for a run that must be alive while something else happens in the same world and process table (a

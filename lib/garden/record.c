@@ -28,7 +28,7 @@ void record_event(struct record *r, pid_t pid, pid_t ppid, const char *event, js
 		json_decref(members);
 		return;
 	}
-	if (r->count + 1 >= GARDEN_EVENTS) {
+	if (r->count + 1 >= r->max) {
 		r->full = true;
 		event = "limit";
 		json_decref(members);

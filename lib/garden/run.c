@@ -39,6 +39,7 @@ static json_t *request(const char *what, const struct run *r)
 		json_object_set_new(q, "cwd", jsonio_name(r->cwd));
 	json_object_set_new(q, "argv", names(r->argv));
 	json_object_set_new(q, "envp", names(r->envp ? r->envp : ENVIRONMENT));
+	json_object_set_new(q, "events_max", json_integer(r->events_max && r->events_max < GARDEN_EVENTS ? r->events_max : GARDEN_EVENTS));
 	json_object_set_new(q, "uid", json_integer(r->uid));
 	json_object_set_new(q, "seconds", json_integer(r->seconds > 0 ? r->seconds : 60));
 	json_object_set_new(q, "memory", json_integer((json_int_t)(r->memory_bytes ? r->memory_bytes : GIB)));

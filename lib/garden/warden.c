@@ -256,6 +256,7 @@ static int start(struct warden *w, struct message *m, struct err *e)
 	w->processes = (unsigned)jsonio_int(m->body, "processes", 64);
 	w->record.events = message_take(m, "events");
 	w->record.dumps = message_take(m, "dumps");
+	w->record.max = (unsigned)jsonio_int(m->body, "events_max", GARDEN_EVENTS);
 	table_machine(&w->shared, &scarce);
 	if (w->record.events >= 0)
 		w->tracer = tracer_new(&w->record, w->processes);

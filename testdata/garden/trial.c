@@ -225,7 +225,7 @@ static int opens(void)
 
 static int events(void)
 {
-	for (int i = 0; i < 120000; i++)
+	for (int i = 0; i < 6000; i++)
 		close(open("/tmp/e", O_WRONLY | O_CREAT, 0600));
 	return 0;
 }
