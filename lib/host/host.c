@@ -197,7 +197,7 @@ static int emit_one(const struct host *h, const struct piece *p, const struct ho
 
 int host_emit(struct host *h, double least_score, const struct host_sink *sink, struct err *e)
 {
-	struct piece **order = buf_alloc((h->piece_count + 1) * sizeof(*order));
+	struct piece **order = buf_realloc(NULL, h->piece_count + 1, sizeof(struct piece *));
 	size_t i;
 	int rc = 0;
 
@@ -206,7 +206,7 @@ int host_emit(struct host *h, double least_score, const struct host_sink *sink, 
 		order[i] = h->pieces[i];
 	}
 	if (h->piece_count)
-		qsort(order, h->piece_count, sizeof(*order), heaviest_first);
+		qsort(order, h->piece_count, sizeof(struct piece *), heaviest_first);
 	for (i = 0; !rc && i < h->piece_count; i++)
 		if (order[i]->score >= least_score)
 			rc = emit_one(h, order[i], sink, e);

@@ -10,28 +10,31 @@
 
 int proc_parse_stat(const char *text, struct proc *p)
 {
-	const char *open = strchr(text, '('), *close = strrchr(text, ')');
-	unsigned long flags;
-	unsigned long long start;
-	size_t n;
-	int ppid;
-	char state;
+	const char *open = strchr(text, '('), *close = strrchr(text, ')'), *at;
+	uint64_t field[22] = { 0 };   /* by proc(5)'s numbers, less one; from the fourth */
+	size_t i, n;
 
-	if (!open || !close || close < open)
+	if (!open || !close || close < open || close[1] != ' ' || !close[2])
 		return -1;
-	if (sscanf(close + 1, " %c %d %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-	           &state, &ppid, &flags, &start) != 4)
-		return -1;
+	at = close + 3;
+	for (i = 3; i < 22; i++) {
+		char *end;
+
+		field[i] = strtoull(at, &end, 10);
+		if (end == at)
+			return -1;
+		at = end;
+	}
 	n = (size_t)(close - open - 1);
 	if (n >= sizeof(p->comm))
 		n = sizeof(p->comm) - 1;
 	memcpy(p->comm, open + 1, n);
 	p->comm[n] = '\0';
 	p->pid = (pid_t)strtol(text, NULL, 10);
-	p->ppid = ppid;
-	p->state = state;
-	p->kernel = flags & PF_KTHREAD;
-	p->start = start;
+	p->state = close[2];
+	p->ppid = (pid_t)field[3];
+	p->kernel = field[8] & PF_KTHREAD;
+	p->start = field[21];
 	return 0;
 }
 

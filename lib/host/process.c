@@ -191,8 +191,8 @@ static void note_region(struct look *l, const struct map *m, enum maps_kind kind
 			host_missed(l->h, "a process has more than %u executable regions that no file backs", CAP_REGIONS);
 			return;
 		}
-		if (!(l->region_count & (l->region_count - 1)))
-			l->regions = buf_realloc(l->regions, l->region_count ? l->region_count * 2 : 1, sizeof(*l->regions));
+		if (!l->regions)
+			l->regions = buf_alloc(CAP_REGIONS * sizeof(*l->regions));
 		r = &l->regions[l->region_count++];
 		*r = (struct region){ .start = m->start, .before = before };
 		memcpy(r->perms, m->perms, sizeof(r->perms));

@@ -16,6 +16,7 @@ struct changed {
 static int flush(struct host *h, const struct proc *proc, const struct map *m, struct piece *p, struct changed *c, struct err *e)
 {
 	char name[48];
+	uint64_t end = c->start + c->bytes.len;
 	int64_t offset;
 	json_t *o;
 	int rc = -1;
@@ -25,7 +26,7 @@ static int flush(struct host *h, const struct proc *proc, const struct map *m, s
 	if (spool_begin(h->spool, c->bytes.len, &offset, e) < 0 || spool_put(h->spool, offset, c->bytes.p, c->bytes.len, e) < 0)
 		goto out;
 	snprintf(name, sizeof(name), "memory/%llx-%llx", (unsigned long long)c->start,
-	         (unsigned long long)(c->start + c->bytes.len));
+	         (unsigned long long)end);
 	rc = 0;
 	if (!piece_part(p, name, offset, c->bytes.len)) {
 		/* the same place of another process of this program, or too many: once is enough */
@@ -34,7 +35,7 @@ static int flush(struct host *h, const struct proc *proc, const struct map *m, s
 	}
 	o = json_object();
 	json_object_set_new(o, "start", json_sprintf("%llx", (unsigned long long)c->start));
-	json_object_set_new(o, "end", json_sprintf("%llx", (unsigned long long)(c->start + c->bytes.len)));
+	json_object_set_new(o, "end", json_sprintf("%llx", (unsigned long long)end));
 	json_object_set_new(o, "perms", json_string(m->perms));
 	json_object_set_new(o, "pid", json_integer(proc->pid));
 	json_object_set_new(o, "member", json_string(name));

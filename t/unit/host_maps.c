@@ -58,13 +58,13 @@ static void written(runs_fn *fn, const char *name)
 	volatile char *p = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, exe, 0);
 	char *a = mmap(NULL, 1000 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct page_runs r;
-	volatile char sum = 0;
+	unsigned sum = 0;
 	size_t i;
 
 	printf("# %s\n", name);
 	for (i = 0; i < 4; i++)
-		sum += p[i * PAGE];
-	OK(fn(self, (uintptr_t)p, (uintptr_t)p + 4 * PAGE, true, &r) == 0 && r.count == 0, "pages that were read only are not written to");
+		sum += (unsigned char)p[i * PAGE];
+	OK(sum && fn(self, (uintptr_t)p, (uintptr_t)p + 4 * PAGE, true, &r) == 0 && r.count == 0, "pages that were read only are not written to");
 	pagemap_free(&r);
 	p[2 * PAGE] = p[2 * PAGE] + 1;
 	p[2 * PAGE] = p[2 * PAGE] - 1;

@@ -58,13 +58,14 @@ static void scores(void)
 	judge_free(j);
 }
 
+#define TWICE "{\"name\":\"a\",\"source\":\"s\",\"group\":\"g\",\"weight\":1,\"meaning\":\"A\"}"
+
 static void refusals(void)
 {
 	static const char *const bad[] = {
 		"{\"format\":\"other/1\",\"signs\":[]}", "{\"format\":\"muss-criteria/1\"}", "[]", "not json",
 		"{\"format\":\"muss-criteria/1\",\"signs\":[{\"name\":\"a\",\"source\":\"host\",\"group\":\"g\",\"meaning\":\"A\"}]}",
-		"{\"format\":\"muss-criteria/1\",\"signs\":[{\"name\":\"a\",\"source\":\"s\",\"group\":\"g\",\"weight\":1,\"meaning\":\"A\"},"
-		"{\"name\":\"a\",\"source\":\"s\",\"group\":\"g\",\"weight\":1,\"meaning\":\"A\"}]}",
+		"{\"format\":\"muss-criteria/1\",\"signs\":[" TWICE "," TWICE "]}",
 	};
 	struct err e;
 	size_t i;
