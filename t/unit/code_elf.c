@@ -37,7 +37,8 @@ static void test_self(void)
 	struct elf *f = elf_open(self.p, self.len);
 	size_t imports, left;
 
-	OK(f && !f->problem, "a linker's work is well-formed");
+	if (!OK(f && !f->problem, "a linker's work is well-formed") || !f)
+		return;
 	OK(f->is64 && !f->big && f->type == ET_DYN, "class, order and type");
 	OK(has_section(f, ".text") && has_section(f, ".dynsym"), "sections have their names");
 	OK(f->interpreter && strstr(f->interpreter, "ld-"), "the interpreter is read");
@@ -55,7 +56,8 @@ static void test_self(void)
 	memset(self.p + offsetof(Elf64_Ehdr, e_shoff), 0, 8);
 	memset(self.p + offsetof(Elf64_Ehdr, e_shnum), 0, 4);
 	f = elf_open(self.p, self.len);
-	OK(f && !f->sections && needs(f, "libc.so"), "without sections, libraries come from PT_DYNAMIC");
+	if (!OK(f && !f->sections && needs(f, "libc.so"), "without sections, libraries come from PT_DYNAMIC") || !f)
+		return;
 	OK(f->symbols == imports && has_symbol(f, "__libc_start_main", true), "and so do all symbols");
 	OK(f->end < self.len, "what only the section table named is overlay then");
 	elf_free(f);
@@ -69,7 +71,8 @@ static size_t tiny(unsigned char *b, bool is64, bool big, unsigned machine)
 	memset(b, 0, 256);
 #define PUT(off, size, v) do { for (size_t k_ = 0; k_ < (size); k_++) \
 		b[(off) + (big ? (size) - 1 - k_ : k_)] = (unsigned char)((uint64_t)(v) >> (8 * k_)); } while (0)
-	memcpy(b, ELFMAG "\0\0\1", 7);
+	memcpy(b, ELFMAG, SELFMAG);
+	b[EI_VERSION] = EV_CURRENT;
 	b[EI_CLASS] = is64 ? ELFCLASS64 : ELFCLASS32;
 	b[EI_DATA] = big ? ELFDATA2MSB : ELFDATA2LSB;
 	PUT(16, 2, ET_EXEC);
