@@ -18,7 +18,11 @@ MACHINE_KEEP=$ROOT
 case $BUILD/ in "$ROOT"/*) ;; *) MACHINE_KEEP=$BUILD ;; esac
 
 mkdir -p "$BUILD/demo" "$BUILD/specimen" || exit 1
+for old in "$BUILD"/demo/run.*; do   # of runs that failed or were killed
+	[ ! -d "$old" ] || [ -d "/proc/$(cat "$old/pid" 2>/dev/null || echo none)" ] || rm -rf "$old"
+done
 RUN=$(mktemp -d "$BUILD/demo/run.XXXXXX") || exit 1
+echo $$ >"$RUN/pid"
 IDX=$RUN/known.idx
 CACHED=$BUILD/demo/known.idx   # of the packages; made anew when dpkg's status is newer
 MRECV=''
@@ -65,6 +69,15 @@ stop() {
 }
 seconds() { awk -v us=$(($2 - $1)) 'BEGIN { printf "%.2f", us / 1e6 }'; }
 count() { "$BIN/mls" -j "$1" | jq -s "[.[] | select(${2:-true})] | length"; }
+# in_time SECONDS LIMIT WHAT: a figure on a machine that has other work says little, so there it is no fault.
+in_time() {
+	awk -v s="$1" -v most="$2" 'BEGIN { exit !(s < most) }' && return
+	if awk -v cores="$(nproc)" '{ exit !($1 > 2 * cores) }' /proc/loadavg; then
+		more "(more than $2 s, but this machine is busy: load $(cut -d' ' -f1 /proc/loadavg) on $(nproc) cores)"
+	else
+		wrong "$3 took $1 s, not less than $2"
+	fi
+}
 member() { bsdtar -xOf "$1" "$2"; }
 
 # ---- the machine as it is now, to be compared at the end ----
@@ -169,7 +182,10 @@ answer() {
 	"$BIN/mverify" -e host -k "$K/signer.key" -c "$K/signer.crt" <"$RUN/$name.gen" >"$RUN/$name.answer" 2>>"$RUN/errors" || stop "mverify"
 	said mverify "$(member "$RUN/$name.answer" proof/host.json | jq -r '"\(.result): \([.checks[] | select(.pass)] | length) of \(.checks | length) checks passed in an overlay of this machine; signed"')"
 	mkdir -p "$RUN/spool/out"
-	cp "$RUN/$name.answer" "$RUN/spool/out/.$ID.new" && mv "$RUN/spool/out/.$ID.new" "$RUN/spool/out/$ID.case"
+	cp "$RUN/$name.answer" "$RUN/spool/out/.$ID.new" || stop "the outbox"
+	mv "$RUN/spool/out/.$ID.new" "$RUN/spool/out/$ID.case" || stop "the outbox"
+	mkdir -p "$RUN/spool/done"
+	mv "$RUN/spool/in/$ID.case" "$RUN/spool/done/$ID.case"
 }
 
 # The host again: fetches, checks by hand what magent checks, runs the tool, looks again.
@@ -201,11 +217,16 @@ cure() {
 	jq -e '.remaining == 0' "$RUN/$name.report" >/dev/null || wrong "the remover says that something remains"
 	said remover "--apply: $(jq -r '[.operations[].result] | group_by(.) | map("\(length) \(.[0])") | join(", ")' "$RUN/$name.report"), $(jq .remaining "$RUN/$name.report") remaining"
 	machine_run "$name" rm /run/remover
+}
 
+# inspect NAME: what is left there, for muss's eyes and by hand.
+inspect() {
+	local name=$1
 	machine_run "$name" "$BIN/mscan" 2>>"$RUN/errors" | "$BIN/mwhite" -q -d "$IDX" >"$RUN/$name.after" || stop "the second scan"
-	jq -r '.codes[]' "$RUN/$name.plan" | sort -u >"$RUN/codes"
+	jq -r '.codes[]' "$RUN/$name.plan" 2>>"$RUN/errors" | sort -u >"$RUN/codes"
 	"$BIN/mls" -j "$RUN/$name.clean" | jq -r .sha256 | sort -u >"$RUN/clean.codes"
 	"$BIN/mls" -j "$RUN/$name.after" | jq -r 'select(.kind != "memory" or (.paths | length) == 0) | .sha256' | sort -u >"$RUN/after.codes"
+	[ -s "$RUN/codes" ] || wrong "the plan for '$name' names no code"
 	LEFT=$(comm -12 "$RUN/codes" "$RUN/after.codes" | wc -l)
 	NEW=$(comm -13 "$RUN/clean.codes" "$RUN/after.codes" | wc -l)
 	[ "$LEFT" -eq 0 ] || wrong "$LEFT pieces of the malicious code are still seen"
@@ -245,21 +266,39 @@ LOOP=$(now)
 report anna
 answer anna
 cure anna
+inspect anna
 LOOP=$(seconds "$LOOP" "$(now)")
 said loop "from the start of mscan to the verified removal: $LOOP s"
-awk -v s="$LOOP" 'BEGIN { exit !(s < 60) }' || wrong "the loop took 60 s or more"
+in_time "$LOOP" 60 "the loop"
 
-# ---- the second machine ----
+# ---- the second machine: the same, as the two managed cycles that cron runs ----
 
-title 'Second machine, the same specimen'
+title 'Second machine, the same specimen, by magent and mcenter'
+printf '%s\n' "state /var/lib/muss/agent" "centre 127.0.0.1:8443" "key $K/bert.key" "certificate $K/bert.crt" "authority $K/ca.crt" \
+	"analysis $K/analysis.crt" "known $IDX" "wait 0" "background no" "nice 0" >"$RUN/agent.conf"
+printf '%s\n' "spool $RUN/spool" "authority $K/ca.crt" "analysis-key $K/analysis.key" "analysis-certificate $K/analysis.crt" \
+	"signer-key $K/signer.key" "signer-certificate $K/signer.crt" "known $RUN/known" >"$RUN/centre.conf"
 infect bert
-report bert
+LOOP=$(now)
+machine_run bert "$BIN/magent" run -c "$RUN/agent.conf" >"$RUN/bert.run" 2>"$RUN/bert.said"
+[ $? -eq 75 ] || { cat "$RUN/bert.said" >&2; wrong "magent did not end with 75 when its case was sent and not yet answered"; }
+said magent "scanned, sealed, sent; no answer yet (75)"
 ASKED=$(now)
-answer bert
+"$BIN/mcenter" run -c "$RUN/centre.conf" >>"$RUN/bert.run" 2>>"$RUN/errors" || stop "mcenter run"
 ANSWERED=$(seconds "$ASKED" "$(now)")
-said centre "answered from what it knows in $ANSWERED s"
-awk -v s="$ANSWERED" 'BEGIN { exit !(s < 3) }' || wrong "the second answer took 3 s or more"
-cure bert
+said mcenter "answered from what the centre knows in $ANSWERED s: $("$BIN/mcenter" status -j -c "$RUN/centre.conf" | head -n 1 | jq -r '"\(.codes) pieces of code, \(.malicious) malicious"')"
+in_time "$ANSWERED" 3 "the second answer"
+# Fetches, checks, removes, reports; then begins its next cycle, whose answer is not there yet (75).
+machine_run bert "$BIN/magent" run -c "$RUN/agent.conf" >"$RUN/bert.run" 2>"$RUN/bert.said"
+case $? in 0 | 75) ;; *) cat "$RUN/bert.run" "$RUN/bert.said" >&2; stop "magent run" ;; esac
+grep -q ' removed$' "$RUN/bert.run" || stop "magent removed nothing: $(cat "$RUN/bert.run" "$RUN/bert.said")"
+said magent "$(grep ' removed$' "$RUN/bert.run")"
+LOOP=$(seconds "$LOOP" "$(now)")
+said loop "from the start of magent to the removal: $LOOP s"
+for c in "$RUN"/spool/out/*.case; do
+	[ "$(member "$c" remedy/plan.json 2>/dev/null | jq -r .host.name)" = bert ] && member "$c" remedy/plan.json >"$RUN/bert.plan"
+done
+inspect bert
 
 # ---- this machine, read only ----
 
@@ -276,15 +315,10 @@ kill -TERM "$MRECV" 2>/dev/null
 wait "$MRECV" 2>/dev/null
 MRECV=''
 machine_stop_all
-sleep 0.1
 machine_state >"$RUN/after"
 diff "$RUN/before" "$RUN/after" >"$RUN/changed" || { wrong "this machine is not as it was:"; cat "$RUN/changed" >&2; }
-for p in /proc/[0-9]*; do
-	ns=$(readlink "$p/ns/net" "$p/ns/mnt" 2>/dev/null)
-	for mine in "$NET_NS" "${MACHINE_NS[@]}"; do
-		[[ $ns != *"$mine"* ]] || wrong "a process is left: ${p#/proc/} $(tr '\0' ' ' <"$p/cmdline")"
-	done
-done
+readlink /proc/[0-9]*/ns/net /proc/[0-9]*/ns/mnt 2>/dev/null | sort -u >"$RUN/namespaces"
+printf '%s\n' "$NET_NS" "${MACHINE_NS[@]}" | grep -qxFf - "$RUN/namespaces" && wrong "a process of the demo's machines is left"
 ls -d "${TMPDIR:-/tmp}"/muss-machine.* >/dev/null 2>&1 && wrong "a folder of a user machine is left"
 if [ "$bad" -eq 0 ]; then
 	said end "this machine is as it was: mounts, processes, start-up places. All is well"

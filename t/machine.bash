@@ -110,10 +110,15 @@ machine_run() {
 
 machine_stop() {
 	local name=$1
+	local pid=${MACHINE_PID[$name]:-}
 	[ -n "${MACHINE_OUTER[$name]:-}" ] || return 0
-	kill -KILL "${MACHINE_PID[$name]:-${MACHINE_OUTER[$name]}}" 2>/dev/null || :
+	# Its first process goes with the outer one (unshare --kill-child), and all the others with that.
 	kill -KILL "${MACHINE_OUTER[$name]}" 2>/dev/null || :
 	wait "${MACHINE_OUTER[$name]}" 2>/dev/null || :
+	for _ in {1..250}; do
+		readlink "/proc/${pid:-none}/ns/mnt" >/dev/null 2>&1 || break
+		sleep 0.02
+	done
 	unset "MACHINE_OUTER[$name]" "MACHINE_PID[$name]"
 	return 0
 }
