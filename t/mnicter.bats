@@ -192,6 +192,24 @@ sleeper='while :; do sleep 1; done'
 	[ ! -e out.case ]
 }
 
+@test "the parser is confined while it works" {
+	mkfifo fifo
+	exec 4<>fifo
+	"$LIBEXEC/helper-static" "$ROOT/rules" 3</usr/bin/env >fifo 4<&- &
+	pid=$!
+	# More than a pipe holds: it stands in write() until somebody reads.
+	for _ in $(seq 100); do
+		grep -q '^Seccomp:.2' "/proc/$pid/status" && break
+		sleep 0.1
+	done
+	grep -q '^Seccomp:.2' "/proc/$pid/status"
+	grep -q '^NoNewPrivs:.1' "/proc/$pid/status"
+	grep -q '^Max core file size *0 ' "/proc/$pid/limits"
+	cat <fifo >/dev/null 4<&- &
+	exec 4<&-
+	wait $pid
+}
+
 @test "hostile files are read by the real parser without a crash" {
 	n=0
 	for f in "$ROOT"/t/fuzz/seeds/elf/*; do
@@ -272,14 +290,16 @@ sleeper='while :; do sleep 1; done'
 	make_case >in.case
 	head -c 3000 in.case >cut.case
 	sed 's/while/While/' in.case >flipped.case
-	for bad in cut flipped; do
+	# Nothing is wrong with this one before its very end.
+	sed -E 's/[0-9a-f]{6}(  case\.json)/000000\1/' in.case >forged.case
+	for bad in cut flipped forged; do
 		fails 65 mnicter micro -k known -o out.case $bad.case
 		[ ! -e out.case ]
 		[ -z "$(find known -name static.json)" ]
 	done
 	fails 65 mnicter micro /dev/null
 	# A pipe, too, is read to its end first.
-	run -65 --separate-stderr bash -c 'cat cut.case | mnicter micro -k known'
+	run -65 --separate-stderr bash -c 'cat forged.case | mnicter micro -k known'
 	[ -z "$output" ] && [ -z "$(find known -name static.json)" ]
 }
 
