@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -187,6 +188,12 @@ static int become(const struct passwd *user, struct err *e)
 	return 0;
 }
 
+/* Every check reads them again, as whoever we are by then. */
+static int can_read(const char *path, struct err *e)
+{
+	return path && access(path, R_OK) ? err_sys(e, "cannot read %s", err_q(path)) : 0;
+}
+
 static int confine_parser(struct err *e)
 {
 	const struct confine_limits l = { .memory_bytes = 1 * GIB, .cpu_seconds = 600 };
@@ -204,6 +211,17 @@ static int announce(const struct mrecv *m, unsigned port, struct err *e)
 	return m->port_file ? atomic_write(m->port_file, 0644, text, (size_t)n, e) : 0;
 }
 
+/* From the moment it says that it listens, SIGTERM ends it cleanly. */
+static void hold_signals(void)
+{
+	sigset_t ends;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	sigprocmask(SIG_BLOCK, &ends, NULL);
+}
+
 static int run(struct mrecv *m, struct err *e)
 {
 	const struct server_ops ops = { .ctx = m, .has = op_has, .received = op_received, .begin = op_begin, .drop = op_drop, .check = op_check,
@@ -215,7 +233,9 @@ static int run(struct mrecv *m, struct err *e)
 	if (!tls || (fd = server_listen(m->listen, &port, e)) < 0)
 		goto out;
 	m->spool = spool_open(m->spool_dir, m->user ? m->user->pw_uid : (uid_t)-1, m->user ? m->user->pw_gid : (gid_t)-1, e);
-	if (!m->spool || become(m->user, e) < 0 || spool_tidy(m->spool, m->keep_s, e) < 0 || announce(m, port, e) < 0)
+	hold_signals();
+	if (!m->spool || announce(m, port, e) < 0 || become(m->user, e) < 0 || can_read(m->rules.ca, e) < 0 || can_read(m->rules.crl, e) < 0 ||
+	    spool_tidy(m->spool, m->keep_s, e) < 0)
 		goto out;
 	rc = server_run(fd, tls, &ops, &m->limits, e);
 out:

@@ -79,10 +79,46 @@ static int move(struct spool *s, int stage, const char *sha256, struct err *e)
 	return 0;
 }
 
-/* The contents and the names are on the disk before anybody is told that they are. */
-static int settle(int stage, struct err *e)
+/* The contents are on the disk before anybody is told that they are. Not syncfs(): what others write is not our wait. */
+static int settle(int stage, const char *sha256, struct err *e)
 {
-	return syncfs(stage) ? spool_sys(e, "cannot write the store to disk") : 0;
+	int fd = openat(stage, sha256, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), rc = fd < 0 ? -1 : fsync(fd);
+
+	if (rc)
+		spool_sys(e, "cannot write a sealed body to disk");
+	io_close(&fd);
+	return rc;
+}
+
+static unsigned digest_byte(const char *sha256)
+{
+	unsigned char b;
+
+	digest_unhex(sha256, &b, 1);
+	return b;
+}
+
+static int settle_folder(struct spool *s, const char *path, struct err *e)
+{
+	int fd = openat(s->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = fd < 0 ? -1 : fsync(fd);
+
+	if (rc)
+		spool_sys(e, "cannot write %s to disk", err_q(path));
+	io_close(&fd);
+	return rc;
+}
+
+/* The names, too. */
+static int settle_folders(struct spool *s, const bool touched[256], struct err *e)
+{
+	char path[16];
+
+	for (unsigned i = 0; i < 256; i++) {
+		snprintf(path, sizeof(path), "store/%02x", i & 255);
+		if (touched[i] && settle_folder(s, path, e) < 0)
+			return -1;
+	}
+	return settle_folder(s, "store", e);
 }
 
 int store_publish(struct spool *s, int stage, struct err *e)
@@ -90,18 +126,21 @@ int store_publish(struct spool *s, int stage, struct err *e)
 	int fd = openat(stage, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = -1;
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *de;
+	bool touched[256] = { false };
 
 	if (!d) {
 		err_sys(e, "cannot read the store");
 		io_close(&fd);
 		return -1;
 	}
-	if (settle(stage, e) < 0)
-		goto out;
-	while ((de = readdir(d)))
-		if (digest_ok(de->d_name) && !store_has(s, de->d_name) && move(s, stage, de->d_name, e) < 0)
+	while ((de = readdir(d))) {
+		if (!digest_ok(de->d_name) || store_has(s, de->d_name))
+			continue;
+		if (settle(stage, de->d_name, e) < 0 || move(s, stage, de->d_name, e) < 0)
 			goto out;
-	rc = settle(stage, e);
+		touched[digest_byte(de->d_name)] = true;
+	}
+	rc = settle_folders(s, touched, e);
 out:
 	closedir(d);
 	return rc;

@@ -105,7 +105,7 @@ struct server_limits {       /* 0: the default in brackets */
 struct server;
 /* A listening, close-on-exec socket on "ADDR:PORT", "[ADDR]:PORT"; *port is the one in use. -1 with *e. */
 int server_listen(const char *where, unsigned *port, struct err *e);
-/* Serves on `fd` until SIGTERM or SIGINT, then closes what is open; 0. tls and ops stay the caller's. */
+/* Serves on `fd` until SIGTERM or SIGINT (which may be blocked until here), then closes what is open; 0. tls and ops stay the caller's. */
 int server_run(int fd, struct tls *t, const struct server_ops *ops, const struct server_limits *l, struct err *e);
 
 #endif

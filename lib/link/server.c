@@ -91,7 +91,7 @@ static void unlink_session(struct server *srv, struct session **at)
 	session_free(s);
 }
 
-/* Room for one more: whoever has not shown a certificate for longest gives way. */
+/* Room for one more: whoever has not shown a certificate for longest, or is on its way out, gives way. */
 static bool make_room(struct server *srv)
 {
 	struct session **oldest = NULL;
@@ -99,7 +99,7 @@ static bool make_room(struct server *srv)
 	if (srv->count < srv->l.connections)
 		return true;
 	for (struct session **at = &srv->sessions; *at; at = &(*at)->next)
-		if ((*at)->state == SESSION_HANDSHAKE && (!oldest || (*at)->born < (*oldest)->born))
+		if (((*at)->state == SESSION_HANDSHAKE || (*at)->state == SESSION_LINGER) && (!oldest || (*at)->born < (*oldest)->born))
 			oldest = at;
 	if (!oldest)
 		return false;
@@ -372,6 +372,7 @@ int server_run(int fd, struct tls *t, const struct server_ops *ops, const struct
 {
 	const struct timeval every = { .tv_usec = TICK_MS * 1000 };
 	struct server srv = { .tls = t, .ops = ops, .l = *l };
+	sigset_t ends;
 	int rc = -1;
 
 	defaults(&srv.l);
@@ -392,6 +393,10 @@ int server_run(int fd, struct tls *t, const struct server_ops *ops, const struct
 		err_set(e, EX_UNAVAILABLE, "cannot set up an event loop");
 		goto out;
 	}
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	sigprocmask(SIG_UNBLOCK, &ends, NULL);   /* one that came a moment too early is heeded now */
 	rc = event_base_dispatch(srv.base) < 0 ? err_set(e, EX_OSERR, "the event loop failed") : 0;
 out:
 	while (srv.checks)

@@ -378,6 +378,7 @@ static int got_frame(struct session *s, const struct frames_got *g)
 		}
 		s->state = SESSION_CHECK;
 		s->told = clock_mono_ms();
+		server_log(s->srv, s, "whole", s->up.id, s->at, NULL);
 		server_check(s->srv, s);
 		return 0;
 	}

@@ -146,12 +146,12 @@ struct tls *tls_open(const struct tls_files *f, bool server, struct err *e)
 	}
 	if (settings(t, e) < 0)
 		goto fail;
-	if (SSL_CTX_use_certificate_chain_file(t->ctx, f->crt) != 1) {
-		err_set(e, EX_NOINPUT, "cannot read certificate %s: %s", err_q(f->crt), cause());
-		goto fail;
-	}
 	if (SSL_CTX_use_PrivateKey_file(t->ctx, f->key, SSL_FILETYPE_PEM) != 1) {
 		err_set(e, EX_NOINPUT, "cannot read key %s: %s", err_q(f->key), cause());
+		goto fail;
+	}
+	if (SSL_CTX_use_certificate_chain_file(t->ctx, f->crt) != 1) {
+		err_set(e, EX_NOINPUT, "cannot read certificate %s: %s", err_q(f->crt), cause());
 		goto fail;
 	}
 	if (SSL_CTX_check_private_key(t->ctx) != 1) {
