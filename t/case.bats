@@ -171,6 +171,10 @@ refused() {
 	run --separate-stderr bash -c "'$CASECAT' <case >/dev/full"
 	[ "$status" -eq 74 ]
 	[ "${#stderr_lines[@]}" -eq 1 ]
+	"$BADCASE" large 24 >large
+	run --separate-stderr bash -c "'$CASECAT' <large >/dev/full"
+	[ "$status" -eq 74 ]
+	[ "${#stderr_lines[@]}" -eq 1 ]
 	fails 66 mls nowhere
 }
 

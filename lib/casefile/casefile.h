@@ -66,7 +66,7 @@ void casein_close(struct casein *in);
 
 struct caseout;
 /* Deterministic but for its members: pax tar, owner 0/0, time 0 of 1970 except case.json's own. fd stays the caller's.
- * Modes are masked: bodies, memory and dropped/ get 0000, nothing else may be executable.
+ * Modes are 0000 (bodies, memory, dropped/, and what is given without a bit to read) or 0644: nothing can be run.
  * Members out of order, a body under another name than its digest and the like are refused as casein refuses them (65). */
 struct caseout *caseout_open(int fd, bool zstd, struct err *e);
 int caseout_begin(struct caseout *out, const char *path, unsigned mode, uint64_t size, struct err *e);

@@ -158,5 +158,5 @@ unsigned schema_mode(const struct member *m, unsigned mode)
 {
 	if (m->kind == MEMBER_BODY || m->kind == MEMBER_MEMORY || (*m->code && !strncmp(m->name, "dropped/", 8)))
 		return 0;
-	return mode & 0666;
+	return mode & 0444 ? 0644 : 0;
 }
