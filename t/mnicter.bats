@@ -287,6 +287,9 @@ sleeper='while :; do sleep 1; done'
 @test "a damaged case is refused before any of it is analysed" {
 	script sample <<<"$sleeper"
 	add sample
+	# A second piece, or the first would end with the case.
+	script other <<<"exit 0"
+	add other
 	make_case >in.case
 	head -c 3000 in.case >cut.case
 	sed 's/while/While/' in.case >flipped.case
