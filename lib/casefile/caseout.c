@@ -290,10 +290,7 @@ void caseout_abort(struct caseout *out)
 	if (!out)
 		return;
 	if (out->tar) {
-		out->aborted = true;   /* freeing it would write the end */
-		/* And the rest of the member as zeros, which may take long: then rather what libarchive does not free. */
-		if (out->open && out->m.size - out->at > MIB)
-			archive_write_fail(out->tar);
+		out->aborted = true;   /* freeing it would write the end, and the rest of a member as zeros */
 		archive_write_free(out->tar);
 	}
 	if (out->entry)
