@@ -1,6 +1,7 @@
 /*
- * mkremover: a remover from bare operations, for the tests: mkremover [-s] OUT <operations.json. An array of operations
- * without "id" and "why"; line_sha256 is filled in. -s: the source instead of the program. Plan id: 0123456789abcdef twice.
+ * mkremover: a remover from bare operations, for the tests: mkremover [-s|-p|-c] OUT <operations.json. An array of operations
+ * without "id" and "why"; line_sha256 is filled in. Plan id: 0123456789abcdef twice.
+ * -s: the source instead of the program. -p: standard input is a whole plan. -c: it is a source.
  */
 #include "remedy/remedy.h"
 
@@ -43,29 +44,37 @@ static json_t *make_plan(json_t *operations)
 
 int main(int argc, char **argv)
 {
-	bool source_only = argc > 1 && !strcmp(argv[1], "-s");
+	bool source_only = argc > 1 && !strcmp(argv[1], "-s"), whole = argc > 1 && !strcmp(argv[1], "-p");
+	bool compile_only = argc > 1 && !strcmp(argv[1], "-c");
 	struct buf in = { 0 }, source = { 0 };
 	struct err e = { 0 };
-	json_t *ops, *plan = NULL;
+	json_t *given, *plan = NULL;
 	int fd = -1, out = -1, rc = -1;
 
 	msg_init("mkremover");
-	if (argc != 2 + source_only)
+	if (argc != 2 + (source_only || whole || compile_only))
 		return 64;
-	if (io_slurp(0, CAP_JSON, &in, "the operations", &e) || !(ops = jsonio_parse(in.p, in.len, "the operations", &e)))
+	if (io_slurp(0, CAP_JSON, &in, "the operations", &e))
 		goto out;
-	plan = make_plan(ops);
-	if (source_make(plan, &source, &e))
-		goto out;
+	if (compile_only) {
+		buf_add(&source, in.p, in.len);
+	} else {
+		given = jsonio_parse(in.p, in.len, "the operations", &e);
+		if (!given)
+			goto out;
+		plan = whole ? given : make_plan(given);
+		if (source_make(plan, &source, &e))
+			goto out;
+	}
 	if (source_only) {
 		rc = atomic_write(argv[2], 0644, source.p, source.len, &e);
 		goto out;
 	}
 	fd = compile_linux(&source, &e);
-	out = fd < 0 ? -1 : open(argv[1], O_WRONLY | O_CREAT | O_TRUNC, 0755);
+	out = fd < 0 ? -1 : open(argv[argc - 1], O_WRONLY | O_CREAT | O_TRUNC, 0755);
 	if (fd < 0)
 		goto out;
-	rc = out < 0 ? err_sys(&e, "cannot write %s", err_q(argv[1])) : io_copy(fd, out, CAP_BODY, NULL, &e);
+	rc = out < 0 ? err_sys(&e, "cannot write %s", err_q(argv[argc - 1])) : io_copy(fd, out, CAP_BODY, NULL, &e);
 out:
 	io_close(&fd);
 	io_close(&out);

@@ -494,7 +494,7 @@ kill_loop() {
 	[ "$status" -eq 0 ]
 	# only the parts that the plan needs
 	echo '[{"op":"terminate","sha256":"'"$SHA"'","size":'"$SIZE"'}]' | "$MUSS_BUILD/t/mkremover" -s "$TMP/t.c"
-	! grep -q 'quarantine_apply(const\|line_apply(const\|link_apply(const' "$TMP/t.c"
+	run ! grep -q 'quarantine_apply(const\|line_apply(const\|link_apply(const' "$TMP/t.c"
 	run cc -std=c17 -Wall -Wextra -Wno-unused-function -Werror -fsyntax-only "$TMP/t.c"
 	[ "$status" -eq 0 ]
 	for op in '{"op":"remove-line","path":"/etc/crontab","line":"* * * * * root /tmp/x"}' \

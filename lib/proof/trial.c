@@ -490,6 +490,70 @@ static int check_undo(struct trial *t, struct scene *s, struct err *e)
 	return 0;
 }
 
+/* The first body's path, with as many bytes of which one is another. NULL: no body can be had. Caller frees. */
+static char *put_near_miss(struct trial *t, struct scene *s, struct err *e)
+{
+	for (size_t i = 0; i < s->signs.count; i++) {
+		const struct sign *n = &s->signs.sign[i];
+		int fd = n->kind == SIGN_FILE && n->id && evidence_is_body(t->evidence, n->sha256) ? evidence_bytes(t->evidence, n->sha256) : -1, copy, there;
+		unsigned char last;
+		off_t end;
+		int rc = -1;
+
+		if (fd < 0)
+			continue;
+		/* Nothing of the system's own is replaced. */
+		there = world_open_file(s->w, n->path, e);
+		if (there >= 0 || e->code != EX_NOINPUT) {
+			io_close(&there);
+			err_clear(e);
+			continue;
+		}
+		err_clear(e);
+		copy = io_tmp(e);
+		if (copy < 0)
+			return NULL;
+		if (lseek(fd, 0, SEEK_SET) == 0 && !io_copy(fd, copy, CAP_BODY, NULL, e) && (end = lseek(copy, -1, SEEK_END)) >= 0 &&
+		    pread(copy, &last, 1, end) == 1 && (last ^= 1, pwrite(copy, &last, 1, end) == 1))
+			rc = world_put(s->w, n->path, 0755, copy, e);
+		close(copy);
+		return rc ? NULL : buf_strdup(n->path);
+	}
+	return NULL;
+}
+
+/* Same name, same length, one bit of difference: it is somebody else's file. */
+static int check_near_miss(struct trial *t, struct scene *s, struct err *e)
+{
+	struct run r = { .argv = (const char *const[]){ REMOVER_PATH, "--apply", NULL }, .seconds = 60, .in = -1, .out = -1, .errfd = -1 };
+	struct run rm = { .in = -1, .out = -1, .errfd = -1, .seconds = 60 };
+	char *path = put_near_miss(t, s, e);
+	json_t *before, *after = NULL, *d;
+	int rc = -1;
+
+	if (!path)
+		return e->code ? -1 : 0;
+	before = changes(s, e);
+	if (!before || garden_run(s->w, &r, e) || !(after = changes(s, e)))
+		goto out;
+	d = compare_changes(before, after);
+	trial_check(t, "near-miss-untouched", !json_array_size(d), json_array_size(d) ? "it takes another's file, %s, for the code" :
+		    "a file of the same name and size stays%.0s", err_q(path));
+	json_decref(d);
+	rm.argv = (const char *const[]){ "/bin/rm", "-f", "--", path, NULL };
+	if (garden_run(s->w, &rm, e))
+		goto out;
+	/* Its folders stay. */
+	json_decref(s->clean);
+	s->clean = changes(s, e);
+	rc = s->clean ? 0 : -1;
+out:
+	json_decref(before);
+	json_decref(after);
+	free(path);
+	return rc;
+}
+
 int trial_run(struct trial *t, struct err *e)
 {
 	struct scene s = { .w = NULL };
@@ -501,7 +565,8 @@ int trial_run(struct trial *t, struct err *e)
 	if (!s.w)
 		return -1;
 	signs_gather(&s.signs, t->evidence);
-	if (world_put(s.w, REMOVER_PATH, 0755, t->evidence->remover, e) || infect_prepare(s.w, t->evidence, &s.signs, e) || check_clean(t, &s, e))
+	if (world_put(s.w, REMOVER_PATH, 0755, t->evidence->remover, e) || infect_prepare(s.w, t->evidence, &s.signs, e) || check_clean(t, &s, e) ||
+	    check_near_miss(t, &s, e))
 		goto out;
 	/* What already harms a clean system is tried no further. */
 	if (!t->safe) {
