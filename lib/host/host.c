@@ -186,6 +186,8 @@ static int emit_one(const struct host *h, const struct piece *p, const struct ho
 	snprintf(path, sizeof(path), "code/%s/about.json", p->sha256);
 	rc = sink->about(sink->ctx, path, about, e);
 	json_decref(about);
+	if (rc == 1)
+		return 0;
 	for (i = 0; !rc && i < p->part_count; i++) {
 		const struct part *part = &p->parts[i];
 

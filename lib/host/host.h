@@ -31,7 +31,8 @@ json_t *host_profile(const struct host *h, struct err *e);
 /* One line for the person at the machine when something could not be seen, else NULL. Lives as long as h. */
 const char *host_unseen(struct host *h);
 
-/* Where found code goes. Each returns -1 to stop, with *e. `path` is the member's: code/<sha256>/... */
+/* Where found code goes. Each returns -1 to stop, with *e; about 1 to leave this piece out. `path` is the member's:
+ * code/<sha256>/... */
 struct host_sink {
 	void *ctx;
 	int (*about)(void *ctx, const char *path, const json_t *about, struct err *e);

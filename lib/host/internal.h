@@ -243,7 +243,7 @@ enum mapped_where {
 };
 /* Where the file of a /proc link's text is; path (PATH_MAX) gets the text without " (deleted)". */
 enum mapped_where mapped_where(const struct host *h, const struct proc *p, const char *link, const struct stat *st, char *path);
-/* Opens the file behind a mapping: what runs, not what the name says now. -1: not possible. */
+/* Opens the file behind a mapping: what runs, not what the name says now. -1 errno: why its map_files entry could not be. */
 int mapped_open(const struct proc *p, const struct map *m);
 
 /* ---- process.c: everything about one process ---- */

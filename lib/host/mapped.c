@@ -1,5 +1,6 @@
 #include "host/internal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
@@ -81,12 +82,13 @@ static bool is_mapped(const struct proc *p, const struct map *m, int fd)
 int mapped_open(const struct proc *p, const struct map *m)
 {
 	char name[64];
-	int fd;
+	int fd, why;
 
 	snprintf(name, sizeof(name), "map_files/%llx-%llx", (unsigned long long)m->start, (unsigned long long)m->end);
 	fd = openat(p->dir, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd >= 0)
 		return fd;
+	why = errno;
 	fd = openat(p->dir, "exe", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd >= 0 && is_mapped(p, m, fd))
 		return fd;
@@ -95,5 +97,6 @@ int mapped_open(const struct proc *p, const struct map *m)
 		fd = proc_open_path(p, m->path);
 	if (fd >= 0 && !is_mapped(p, m, fd))
 		io_close(&fd);
+	errno = why;
 	return fd;
 }
