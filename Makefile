@@ -47,7 +47,7 @@ LIBS_remedy   := -ltcc -ldl
 
 TOOLS := mscan mwhite mpack mls msend mrecv mkey mnicter mgen mverify magent mcenter
 
-TOOL_mscan   := host judge code confine casefile base
+TOOL_mscan   := host known judge code confine casefile base
 TOOL_mwhite  := known casefile base
 TOOL_mpack   := pack trust casefile base
 TOOL_mls     := casefile base

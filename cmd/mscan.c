@@ -8,9 +8,10 @@
 
 #include "casefile/casefile.h"
 #include "host/host.h"
+#include "known/known.h"
 
 static const char usage[] =
-	"usage: mscan [-bqvz] [-R root] [-s score] [-p pid | -f path ...] [-o file]\n"
+	"usage: mscan [-bqvz] [-w index] [-R root] [-s score] [-p pid | -f path ...] [-o file]\n"
 	"       mscan --list-signs | --explain sign\n"
 	"\n"
 	"Finds the code that runs on this machine or starts by itself, and writes a case.\n"
@@ -18,6 +19,7 @@ static const char usage[] =
 	"  -f path ...    these files and trees instead of the machine\n"
 	"  -p pid         this process instead of the machine\n"
 	"  -R root        the start-up places of a system that does not run\n"
+	"  -w index       leave out what the whitelist index knows, as 'mwhite -d index' does\n"
 	"  -s score       only code of at least this score\n"
 	"  -b             in the background: only when the machine has nothing else to do\n"
 	"  -z             compress the case with zstd\n"
@@ -55,13 +57,23 @@ static int explain(const struct judge *j, const char *name, struct err *e)
 	return 0;
 }
 
-static int put_about(void *out, const char *path, const json_t *about, struct err *e)
+struct output {
+	struct caseout *out;
+	const struct index *known;   /* or NULL */
+};
+
+static int put_about(void *ctx, const char *path, const json_t *about, struct err *e)
 {
-	return caseout_json(out, path, about, e);
+	const struct output *o = ctx;
+
+	if (o->known && index_find_hex(o->known, jsonio_str(about, "sha256"), NULL) && !decide_keep(about))
+		return 1;
+	return caseout_json(o->out, path, about, e);
 }
 
-static int put_bytes(void *out, const char *path, int fd, int64_t offset, uint64_t size, struct err *e)
+static int put_bytes(void *ctx, const char *path, int fd, int64_t offset, uint64_t size, struct err *e)
 {
+	struct caseout *out = ((const struct output *)ctx)->out;
 	static unsigned char block[65536];
 	ssize_t n;
 
@@ -77,17 +89,18 @@ static int put_bytes(void *out, const char *path, int fd, int64_t offset, uint64
 	return caseout_end(out, e);
 }
 
-static int write_case(struct host *h, const char *path, bool zstd, double least, struct err *e)
+static int write_case(struct host *h, const char *path, bool zstd, double least, const struct index *known, struct err *e)
 {
 	struct host_sink sink = { .about = put_about, .bytes = put_bytes };
 	struct atomic *a = atomic_open(path, 0600, false, e);
 	struct caseout *out = a ? caseout_open(atomic_fd(a), zstd, e) : NULL;
+	struct output o = { out, known };
 	json_t *profile = out ? host_profile(h, e) : NULL, *head = NULL;
 	int rc = -1;
 
 	if (profile) {
 		head = casefilter_new_case("mscan", profile);
-		sink.ctx = out;
+		sink.ctx = &o;
 		rc = caseout_json(out, "case.json", head, e);
 	}
 	if (!rc)
@@ -123,7 +136,8 @@ int main(int argc, char **argv)
 		{ "list-signs", no_argument, NULL, OPT_LIST }, { "explain", required_argument, NULL, OPT_EXPLAIN },
 		{ "background", no_argument, NULL, 'b' }, { NULL, 0, NULL, 0 },
 	};
-	const char *root = NULL, *sign = NULL, *missed;
+	const char *root = NULL, *sign = NULL, *index = NULL, *missed;
+	struct index *known = NULL;
 	bool list = false, idle = false, zstd = false, files = false;
 	double least = -1e9;
 	struct host *h = NULL;
@@ -136,11 +150,12 @@ int main(int argc, char **argv)
 
 	err_clear(&e);
 	tool_init(&t, "mscan", usage, argc, argv);
-	while ((c = tool_getopt(&t, "bfo:p:R:s:z", longs)) != -1)
+	while ((c = tool_getopt(&t, "bfo:p:R:s:w:z", longs)) != -1)
 		switch (c) {
 		case 'b': idle = true; break;
 		case 'f': files = true; break;
 		case 'R': root = optarg; break;
+		case 'w': index = optarg; break;
 		case 'z': zstd = true; break;
 		case 'p':
 			pid = strtol(optarg, &end, 10);
@@ -166,6 +181,8 @@ int main(int argc, char **argv)
 		rc = list ? list_signs(j) : explain(j, sign, &e);
 		goto out;
 	}
+	if (index && !(known = index_open(index, &e)))
+		goto out;
 	step_back(idle);
 	h = host_open(root, j, &e);
 	if (!h)
@@ -174,12 +191,13 @@ int main(int argc, char **argv)
 	for (; !rc && files && optind < argc; optind++)
 		rc = host_scan_path(h, argv[optind], &e);
 	if (!rc)
-		rc = write_case(h, t.out, zstd, least, &e);
+		rc = write_case(h, t.out, zstd, least, known, &e);
 	missed = rc ? NULL : host_unseen(h);
 	if (missed)
 		msg_warn("not everything was seen: %s", missed);
 out:
 	host_close(h);
+	index_close(known);
 	judge_free(j);
 	return tool_end(&t, rc, &e);
 }

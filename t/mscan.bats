@@ -605,3 +605,17 @@ world() {
 	done
 	[ "$(find . -mindepth 1 -not -name ready | wc -l)" -eq 0 ]
 }
+
+@test "-w leaves out what the index knows, as mwhite does" {
+	mkdir "$TMP/good"
+	cp /bin/true "$TMP/good/true"
+	printf '#!/bin/sh\n# not known\n' >"$TMP/unknown"
+	mwhite build -q -o "$TMP/idx" --dir "$TMP/good"
+	mscan -w "$TMP/idx" -f "$TMP/good/true" "$TMP/unknown" >"$TMP/w.case"
+	mscan -f "$TMP/good/true" "$TMP/unknown" | mwhite -d "$TMP/idx" >"$TMP/p.case"
+	run mls -j "$TMP/w.case"
+	[[ $output == *"$TMP/unknown"* && $output != *"$TMP/good/true"* ]]
+	[ "$(mls -j "$TMP/w.case" | jq -r .sha256)" = "$(mls -j "$TMP/p.case" | jq -r .sha256)" ]
+	echo junk >"$TMP/idx"
+	fails 65 mscan -w "$TMP/idx" -f "$TMP/unknown"
+}
