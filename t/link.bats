@@ -458,6 +458,15 @@ part_grows() { [ -s "$(echo spool/part/"$large".*.*)" ]; }
 	cmp "spool/in/$a.case" "$cases/a.case"
 }
 
+@test "the page's frames by hand: FETCH, and the answer to it" {
+	serve --idle 2
+	frame() { printf '\0\0\0\'"$(printf %o ${#2})"'\'"$(printf %o "$1")"'%s' "$2"; }
+	(frame 1 '{"version":1}'; frame 10 '{"case":"0123456789abcdef0123456789abcdef"}') | raw >got
+	grep -aq '{"version":1,.*"max_case":68719476736,"max_bodies":200000,"idle":2}' got
+	grep -aq '{"case":"0123456789abcdef0123456789abcdef"}' got
+	[ "$(tr -d '\n' <got | grep -ao $'\x0d{"case"' | wc -l)" -eq 1 ]   # type 13: UNKNOWN
+}
+
 @test "a stream with another digest than announced begins anew" {
 	serve
 	{
@@ -560,6 +569,8 @@ part_grows() { [ -s "$(echo spool/part/"$large".*.*)" ]; }
 	fails 64 msend "${me[@]}" --fetch ../x "$to"
 	fails 64 msend "$to"
 	fails 66 msend -k /nonexistent -c "$k/h1.crt" -a "$pki/ca.crt" "$to" "$cases/a.case"
+	cp "$k/h1.key" open.key && chmod 644 open.key
+	fails 77 msend -k open.key -c "$k/h1.crt" -a "$pki/ca.crt" "$to" "$cases/a.case"
 	fails 78 msend -k "$k/h2.key" -c "$k/h1.crt" -a "$pki/ca.crt" "$to" "$cases/a.case"
 	stop
 	fails 75 msend "${me[@]}" "$to" "$cases/a.case"

@@ -132,6 +132,19 @@ static int settings(struct tls *t, struct err *e)
 	return 0;
 }
 
+/* As the room trust has it: a key that others can read is nobody's. */
+static int check_key(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return err_sys(e, "cannot read key %s", err_q(path));
+	if (st.st_mode & 077)
+		return err_set(e, EX_NOPERM, "the key %s may be read by others than its owner (mode %04o, must be 0600)",
+			       err_q(path), (unsigned)(st.st_mode & 07777));
+	return 0;
+}
+
 struct tls *tls_open(const struct tls_files *f, bool server, struct err *e)
 {
 	struct tls *t = buf_alloc(sizeof(*t));
@@ -145,6 +158,8 @@ struct tls *tls_open(const struct tls_files *f, bool server, struct err *e)
 		goto fail;
 	}
 	if (settings(t, e) < 0)
+		goto fail;
+	if (check_key(f->key, e) < 0)
 		goto fail;
 	if (SSL_CTX_use_PrivateKey_file(t->ctx, f->key, SSL_FILETYPE_PEM) != 1) {
 		err_set(e, EX_NOINPUT, "cannot read key %s: %s", err_q(f->key), cause());
