@@ -95,6 +95,11 @@ of_kind() { jq -r --arg k "$1" 'select(.kind == $k) | .sha256' x/code/*/about.js
 	has_sign "$s" exe-replaced
 	no_sign "$s" deleted
 	[ ! -e "x/code/$(sha a)" ]
+	# the same bytes under that name again: nothing was swapped out
+	cp "$ACTOR" b && mv b a
+	scan -p "$pid"
+	no_sign "$s" exe-replaced
+	about "$s" '.kind == "file"'
 }
 
 @test "a file whose name only ends like a deleted one" {

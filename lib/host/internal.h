@@ -243,6 +243,8 @@ enum mapped_where {
 };
 /* Where the file of a /proc link's text is; path (PATH_MAX) gets the text without " (deleted)". */
 enum mapped_where mapped_where(const struct host *h, const struct proc *p, const char *link, const struct stat *st, char *path);
+/* Another file, but with the same bytes: a copy of it, or the same file below another mount. */
+bool mapped_same_bytes(const struct proc *p, const char *path, const struct piece *piece);
 /* Opens the file behind a mapping: what runs, not what the name says now. -1 errno: why its map_files entry could not be. */
 int mapped_open(const struct proc *p, const struct map *m);
 

@@ -56,6 +56,19 @@ enum mapped_where mapped_where(const struct host *h, const struct proc *p, const
 	return same == 1 ? MAPPED_HERE : same == 0 ? MAPPED_REPLACED : MAPPED_GONE;
 }
 
+bool mapped_same_bytes(const struct proc *p, const char *path, const struct piece *piece)
+{
+	char sha256[DIGEST_HEX];
+	struct stat st;
+	struct err e;
+	int fd = proc_open_path(p, path);
+	bool same = fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) && (uint64_t)st.st_size == piece->size
+		&& !digest_fd(fd, CAP_BODY, sha256, NULL, &e) && !strcmp(sha256, piece->sha256);
+
+	io_close(&fd);
+	return same;
+}
+
 /* Without the right to follow map_files: is this open file what is mapped there? The inode's number says so, or, where a
  * layered file system shows two numbers for one file, its first mapped page. */
 static bool is_mapped(const struct proc *p, const struct map *m, int fd)

@@ -87,6 +87,10 @@ static struct piece *take_running(struct look *l, int fd, const char *link, bool
 	p = image_take(l->h, fd, kind_of(where), st);
 	if (!p)
 		return NULL;
+	if (where == MAPPED_REPLACED && mapped_same_bytes(&l->proc, path, p)) {
+		where = MAPPED_HERE;
+		p = piece_get(l->h, p->sha256, "file", p->size);
+	}
 	if (where == MAPPED_MEMFD)
 		piece_path(p, path);
 	else
