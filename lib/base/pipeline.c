@@ -104,8 +104,11 @@ static int start_all(struct child *c, struct pipeline_stage *stages, size_t n, i
 	return rc;
 }
 
-/* Whoever ends first without being well is to blame: who reads from it or writes to it fails after. Of those that ended in
- * one glance, one that could not write (74) was let down by a later one, and who read too little (65) by an earlier one. */
+static bool went_wrong(const struct pipeline_stage *s)
+{
+	return s->status && s->status != s->well;
+}
+
 static void reap_ended(struct child *c, struct pipeline_stage *stages, size_t n, const struct pollfd *p, size_t *first)
 {
 	size_t found = n;
@@ -116,11 +119,21 @@ static void reap_ended(struct child *c, struct pipeline_stage *stages, size_t n,
 			continue;
 		stages[i].status = spawn_wait(&c[i].spawn, -1, &ignored);
 		c[i].ended = true;
-		if (stages[i].status && stages[i].status != stages[i].well && (found == n || stages[found].status == EX_IOERR))
+		/* In one glance: who could not write was let down by a later one. */
+		if (went_wrong(&stages[i]) && (found == n || stages[found].status == EX_IOERR))
 			found = i;
 	}
 	if (*first == n)
 		*first = found;
+}
+
+/* Whoever ended first is to blame, who reads from it or writes to it fails after. But a tool closes its output before it ends: who got
+ * too little (65) can be gone sooner than the one that let it down. */
+static size_t culprit(const struct pipeline_stage *stages, size_t first)
+{
+	while (first > 0 && stages[first].status == EX_DATAERR && went_wrong(&stages[first - 1]) && stages[first - 1].status != EX_IOERR)
+		first--;
+	return first;
 }
 
 /* Until all have ended and said everything; *first is the stage that failed first. 0, or -1 on time-out. */
@@ -173,6 +186,7 @@ int pipeline_run(struct pipeline_stage *stages, size_t n, int in, int out, int m
 		rc = err_set(e, EX_TEMPFAIL, "%s did not end within %d s", stages[first].argv[0], ms / 1000);
 		*failed = first;
 	} else if (rc == 0 && first < n) {
+		first = culprit(stages, first);
 		last_line(&c[first], line, sizeof line);
 		*failed = first;
 		/* A tool's message bears its name already. */

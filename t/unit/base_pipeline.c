@@ -36,6 +36,8 @@ int main(void)
 	OK(run3("echo first: no >&2; exit 69", "cat; sleep .2; echo cut >&2; exit 65", "cat", 0, 10000, &out) == 69 && failed == 0,
 	   "the first that fails is to blame, not who gets too little");
 	OK_STR(e.msg, "first: no", "with its own words");
+	OK(run3("echo a: none >&2; exec >&-; sleep .3; exit 66", "cat >/dev/null; echo empty >&2; exec >&-; exit 65", "cat >/dev/null; exit 65", 0, 10000, &out)
+	   == 66 && failed == 0, "also when it closed its output before it ended");
 	OK(run3("yes; sleep .2; exit 74", "echo 'noise' >&2; echo 'b: bad  ' >&2; exit 65", "cat", 0, 10000, &out) == 65 && failed == 1,
 	   "nor who cannot write any more");
 	OK_STR(e.msg, "b: bad", "the last line counts");
