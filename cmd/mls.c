@@ -42,8 +42,10 @@ static void add_name(struct buf *out, const char *json)
 	struct buf raw = { 0 };
 	const char *q;
 
-	if (!json || jsonio_tobytes(json, &raw))
-		json = "-", buf_clear(&raw), buf_adds(&raw, "-");
+	if (!json || jsonio_tobytes(json, &raw)) {
+		buf_clear(&raw);
+		buf_adds(&raw, "-");
+	}
 	q = err_qn(raw.p ? raw.p : (const unsigned char *)"", raw.len);
 	if (raw.len && strlen(q) == raw.len + 2)
 		buf_add(out, q + 1, raw.len);
@@ -221,7 +223,7 @@ static int on_member(void *ctx, const struct member *m, struct tap *t, struct er
 	for (size_t i = 0; i < sizeof looked_into / sizeof *looked_into; i++) {
 		if (strcmp(m->name, looked_into[i]))
 			continue;
-		strcpy(l->analysis_name, m->name);
+		snprintf(l->analysis_name, sizeof l->analysis_name, "%s", m->name);
 		t->buf = &l->analysis;
 		return TAP_TAKE;
 	}

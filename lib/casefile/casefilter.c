@@ -48,7 +48,7 @@ static int run_about(struct run *r, const struct member *m, struct err *e)
 	json_t *j = NULL;
 	int rc = -1;
 
-	strcpy(r->code, m->code);
+	memcpy(r->code, m->code, sizeof r->code);
 	r->keep = true;
 	if (!r->f->about)
 		return caseout_copy(r->out, r->in, -1, NULL, e);

@@ -330,14 +330,13 @@ int casein_next(struct casein *in, const struct member **m, struct err *e)
 {
 	struct archive_entry *entry;
 	const void *p;
-	ssize_t n;
-	bool folder;
+	bool folder = false;
 	int rc;
 
 	if (in->ended)
 		return 0;
 	while (in->open)
-		if ((n = casein_block(in, &p, e)) < 0)
+		if (casein_block(in, &p, e) < 0)
 			return -1;
 	for (;;) {
 		rc = archive_read_next_header(in->tar, &entry);

@@ -109,7 +109,7 @@ int caseout_begin(struct caseout *out, const char *path, unsigned mode, uint64_t
 	m.size = size;
 	if (order_add(out->order, &m, e))
 		return -1;
-	strcpy(out->path, path);
+	memcpy(out->path, path, strlen(path) + 1);   /* no longer than CAP_PATH: it was classified */
 	m.name = out->path + (m.name - path);
 	m.path = out->path;
 	out->m = m;

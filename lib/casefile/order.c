@@ -73,7 +73,7 @@ static int order_code(struct order *o, const struct member *m, struct err *e)
 
 	if (!strcmp(m->code, o->code))
 		return m->kind == MEMBER_ABOUT ? bad(m, "is there twice", e) : 0;
-	strcpy(o->code, m->code);
+	memcpy(o->code, m->code, sizeof o->code);
 	if (!*m->code)
 		return 0;
 	snprintf(folder, sizeof folder, "code/%s", m->code);
