@@ -228,8 +228,8 @@ int spool_received(struct spool *s, const char *owner, const char *id, const cha
 
 int spool_begin(struct spool *s, const struct spool_upload *u, int *out, uint64_t *offset, char time[CLOCK_RFC3339], struct err *e)
 {
-	struct spool_upload old;
-	struct stat st;
+	struct spool_upload old = { 0 };
+	struct stat st = { 0 };
 	char name[NAME];
 	int fd = -1, rc = spool_received(s, u->owner, u->id, u->sha256, &old, time, e);
 

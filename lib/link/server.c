@@ -30,8 +30,8 @@ void server_log(struct server *srv, const struct session *s, const char *what, c
 int server_listen(const char *where, unsigned *port, struct err *e)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *a = NULL;
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
+	union { struct sockaddr any; struct sockaddr_in in; struct sockaddr_in6 in6; } at = { 0 };
+	socklen_t len = sizeof(at);
 	const char *colon = strrchr(where, ':');
 	char host[256];
 	int fd = -1, one = 1, rc;
@@ -50,14 +50,13 @@ int server_listen(const char *where, unsigned *port, struct err *e)
 		return err_set(e, EX_USAGE, "cannot listen on %s: %s", err_q(where), gai_strerror(rc));
 	fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
-	    bind(fd, a->ai_addr, a->ai_addrlen) || listen(fd, 256) || getsockname(fd, (struct sockaddr *)&ss, &len)) {
+	    bind(fd, a->ai_addr, a->ai_addrlen) || listen(fd, 256) || getsockname(fd, &at.any, &len)) {
 		err_sys(e, "cannot listen on %s", err_q(where));
 		if (e->code == EX_IOERR)
 			e->code = EX_UNAVAILABLE;
 		io_close(&fd);
 	} else {
-		*port = ntohs(ss.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&ss)->sin6_port :
-			      ((struct sockaddr_in *)&ss)->sin_port);
+		*port = ntohs(at.any.sa_family == AF_INET6 ? at.in6.sin6_port : at.in.sin_port);
 	}
 	freeaddrinfo(a);
 	return fd;

@@ -288,7 +288,7 @@ static int got_fetch(struct session *s, const struct frames_msg *m)
 	const struct server_ops *o = s->srv->ops;
 	struct frames_msg r = { .wait = RETRY_S };
 	struct err e = { 0 };
-	struct stat st;
+	struct stat st = { 0 };
 	char text[128], sha[DIGEST_HEX];
 	int rc = o->answer(o->ctx, s->tls.peer, m->id, &s->answer, &e);
 

@@ -109,10 +109,11 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *outle
 
 static int settings(struct tls *t, struct err *e)
 {
+	char groups[] = "X25519:P-256:P-384";   /* OpenSSL's macro takes no const */
 	SSL_CTX *c = t->ctx;
 
 	if (SSL_CTX_set_min_proto_version(c, TLS1_3_VERSION) != 1 || SSL_CTX_set_ciphersuites(c, SUITES) != 1 ||
-	    SSL_CTX_set1_groups_list(c, "X25519:P-256:P-384") != 1 || SSL_CTX_set_num_tickets(c, 0) != 1)
+	    SSL_CTX_set1_groups_list(c, groups) != 1 || SSL_CTX_set_num_tickets(c, 0) != 1)
 		return err_set(e, EX_UNAVAILABLE, "cannot set up TLS 1.3: %s", cause());
 	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_max_early_data(c, 0);
@@ -192,6 +193,15 @@ void tls_free(struct tls *t)
 	free(t);
 }
 
+static int name_of_host(SSL *ssl, X509_VERIFY_PARAM *v, const char *name)
+{
+	char *copy = buf_strdup(name);   /* OpenSSL's macro takes no const */
+	int good = X509_VERIFY_PARAM_set1_host(v, name, 0) == 1 && SSL_set_tlsext_host_name(ssl, copy) == 1;
+
+	free(copy);
+	return good ? 0 : -1;
+}
+
 int tls_start(struct tls *t, struct tls_conn *c, int fd, const char *name, struct err *e)
 {
 	SSL *ssl = SSL_new(t->ctx);
@@ -213,7 +223,7 @@ int tls_start(struct tls *t, struct tls_conn *c, int fd, const char *name, struc
 	X509_VERIFY_PARAM_set_hostflags(v, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	if (X509_VERIFY_PARAM_set1_ip_asc(v, name) != 1) {
 		ERR_clear_error();
-		if (X509_VERIFY_PARAM_set1_host(v, name, 0) != 1 || SSL_set_tlsext_host_name(ssl, name) != 1)
+		if (name_of_host(ssl, v, name) < 0)
 			return err_set(e, EX_USAGE, "no server's name: %s", err_q(name));
 	}
 	return 0;

@@ -68,7 +68,7 @@ static void test_pieces(void)
 		struct buf got = { 0 };
 		int n = decode(&all, pieces[i], &got, &last, &e);
 
-		good = good && n >= 3 && last == FRAME_END && got.len == want.len && !memcmp(got.p, want.p, got.len);
+		good = good && n >= 3 && last == FRAME_END && got.p && got.len == want.len && !memcmp(got.p, want.p, got.len);
 		buf_free(&got);
 	}
 	OK(good, "frames are the same in whatever pieces they come");
