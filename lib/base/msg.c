@@ -22,6 +22,7 @@ int msg_get_level(void)
 }
 
 /* One buffer, one write: messages of the tools in a pipeline must not mix within a line. */
+static void say(const char *kind, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 static void say(const char *kind, const char *fmt, va_list ap)
 {
 	char line[1024];

@@ -35,7 +35,8 @@ static void listen_to(struct child *c)
 	if (c->said.len + (size_t)n > SAID_MOST) {
 		size_t keep = SAID_MOST / 2 < c->said.len ? SAID_MOST / 2 : c->said.len;
 
-		memmove(c->said.p, c->said.p + c->said.len - keep, keep);
+		if (keep)
+			memmove(c->said.p, c->said.p + c->said.len - keep, keep);
 		c->said.len = keep;
 	}
 	buf_add(&c->said, chunk, (size_t)n);

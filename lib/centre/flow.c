@@ -118,7 +118,7 @@ static int prove(const struct flow *k, int gen, int proven, struct err *e)
 {
 	const char *argv[] = { "mverify", "-e", k->c->environment, "-k", k->c->signer_key, "-c", k->c->signer_certificate, NULL };
 	struct pipeline_stage stage = { .argv = argv, .well = EX_NO };
-	size_t failed;
+	size_t failed = 0;
 
 	if (lseek(gen, 0, SEEK_SET) < 0)
 		return err_sys(e, "cannot read the case");
