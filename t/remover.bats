@@ -11,7 +11,7 @@ setup() {
 	ln -s usr/bin "$W/bin"
 	ln -s usr/lib "$W/lib"
 	ln -s usr/lib64 "$W/lib64"
-	bwrap_plain true 2>/dev/null || skip "needs namespaces"
+	inside true 2>/dev/null || skip "needs namespaces"
 	# A program of its own digest that does nothing but sleep.
 	{ cat /usr/bin/sleep; echo specimen; } >"$TMP/evil"
 	chmod 755 "$TMP/evil"
@@ -24,15 +24,20 @@ sha() {
 }
 
 # As root no user namespace is needed, and flags and owners can be tested.
-bwrap_plain() {
-	local as=()
-	[ "$(id -u)" -eq 0 ] || as=(--unshare-user --uid 0 --gid 0)
-	bwrap --die-with-parent --unshare-pid --unshare-net --unshare-ipc "${as[@]}" --bind "$W" / --ro-bind /usr /usr \
+bwrap_on() {
+	local as=() root=()
+	while [ "$1" != -- ]; do
+		root+=("$1")
+		shift
+	done
+	shift
+	[ "$(id -u)" -eq 0 ] || as=(--unshare-user --uid 0 --gid 0 --cap-add ALL)
+	bwrap --die-with-parent --unshare-pid --unshare-net --unshare-ipc "${as[@]}" "${root[@]}" --ro-bind /usr /usr \
 		--proc /proc --dev /dev --ro-bind "$TMP" /muss --chdir / "$@"
 }
 
 inside() {
-	bwrap_plain "$@"
+	bwrap_on --bind "$W" / -- "$@"
 }
 
 # make OPERATIONS: $TMP/r is their remover.
@@ -327,8 +332,7 @@ kill_loop() {
 	make "$OPS"
 	cp "$MUSS_BUILD/t/killat" "$TMP/killat"
 	[ "$1" != --undo ] || inside /muss/r --apply >/dev/null
-	mkdir "$TMP/start"
-	cp -a "$W"/{etc,tmp,opt,root,var} "$TMP/start"
+	rm "$W"/{bin,lib,lib64}
 	cat >"$TMP/loop" <<-'END'
 		state() {
 			cd / && find etc tmp opt root -printf '%P %y %m %U %G %l %T@\n' | sort
@@ -337,9 +341,10 @@ kill_loop() {
 		}
 		again() {
 			rm -rf /etc /tmp /opt /root /var
-			cp -a /muss/start/. /
+			cp -a /start/{etc,tmp,opt,root,var} /
 		}
 		n=1
+		again
 		[ "$1" != --undo ] || /muss/r --undo >/dev/null
 		before=$(state)
 		again
@@ -360,7 +365,8 @@ kill_loop() {
 		done
 		echo $n
 	END
-	run inside bash /muss/loop "$1" "$2"
+	# bubblewrap's own root is a tmpfs, where nothing waits for a disk
+	run bwrap_on --ro-bind "$W" /start --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 -- bash /muss/loop "$1" "$2"
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[ "${lines[-1]}" -gt 40 ]

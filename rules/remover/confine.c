@@ -26,7 +26,7 @@ static const uint16_t allowed_calls[] = {
 	SYS_read, SYS_readv, SYS_write, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_lseek, SYS_open, SYS_openat, SYS_openat2, SYS_close,
 	SYS_stat, SYS_lstat, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_readlink, SYS_readlinkat, SYS_access, SYS_faccessat,
 	SYS_munmap, SYS_brk, SYS_mremap, SYS_madvise, SYS_ioctl, SYS_fcntl, SYS_dup, SYS_flock, SYS_fsync, SYS_fdatasync, SYS_ftruncate,
-	SYS_rename, SYS_renameat, SYS_renameat2, SYS_unlink, SYS_unlinkat, SYS_linkat, SYS_symlinkat, SYS_mkdirat, SYS_fchmod, SYS_fchown,
+	SYS_rename, SYS_renameat, SYS_renameat2, SYS_unlink, SYS_unlinkat, SYS_linkat, SYS_symlinkat, SYS_mkdirat, SYS_fchmod, SYS_fchmodat, SYS_fchown,
 	SYS_fchownat, SYS_utimensat, SYS_fgetxattr, SYS_flistxattr, SYS_fsetxattr, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn,
 	SYS_getpid, SYS_getppid, SYS_gettid, SYS_getuid, SYS_geteuid, SYS_kill, SYS_pidfd_open, SYS_pidfd_send_signal, SYS_poll, SYS_nanosleep,
 	SYS_clock_nanosleep, SYS_clock_gettime, SYS_gettimeofday, SYS_time, SYS_fork, SYS_clone, SYS_wait4, SYS_exit, SYS_exit_group, SYS_prctl,

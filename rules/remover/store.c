@@ -184,6 +184,21 @@ static void kept_name(char out[96], const struct op *op, const char *sha)
 	snprintf(out, 96, "%u-%s", op->id, sha);
 }
 
+/* What is kept has mode 0000, which root's rights override where root has them all. */
+static int open_kept(const char *name)
+{
+	int fd = openat(quarantine, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd >= 0 || errno != EACCES || fstatat(quarantine, name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
+		return fd;
+	if (fchmodat(quarantine, name, 0400, 0))
+		return -1;
+	fd = openat(quarantine, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fchmodat(quarantine, name, 0, 0);
+	return fd;
+}
+
 /* Copies the bytes of fd, whose digest must be sha, into the quarantine: there and on the disk when it returns.
  * EBADMSG when the bytes are others. */
 static int keep_copy(const struct op *op, int fd, const char *sha)
@@ -196,7 +211,7 @@ static int keep_copy(const struct op *op, int fd, const char *sha)
 
 	kept_name(name, op, sha);
 	snprintf(part, sizeof part, "%s.part", name);
-	out = openat(quarantine, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	out = open_kept(name);
 	if (out >= 0) {
 		rc = sha_fd(out, limit, hex);
 		close(out);
@@ -248,7 +263,7 @@ static int kept_open(const struct op *op, const char *sha)
 	int fd;
 
 	kept_name(name, op, sha);
-	fd = openat(quarantine, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = open_kept(name);
 	if (fd < 0)
 		return -1;
 	if (sha_fd(fd, (long long)1 << 40, hex) || strcmp(hex, sha)) {
