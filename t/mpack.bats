@@ -216,6 +216,31 @@ body_state() { tar -xOf "$1" "code/$2/about.json" | jq -r '.body + (if .reason t
 	mpack "${check[@]}" -R signer signer.case
 }
 
+@test "-a: signatures of a weak form are refused" {
+	add /bin/true
+	make_case | mpack -q -r "$k/an.crt" >unsigned.case
+	mkdir x && tar -xf unsigned.case -C x && cd x || return
+	mapfile -t members < <(tar -tf ../unsigned.case)
+	signed() {
+		openssl cms -sign -binary -outform DER -in MANIFEST -signer "$k/h1.crt" -inkey "$k/h1.key" "$@" -out MANIFEST.sig
+		tar --format=pax --owner=0 --group=0 --numeric-owner --pax-option=delete=atime,delete=ctime -cf ../signed.case "${members[@]}" MANIFEST.sig
+	}
+	signed -md sha256
+	mpack "${open[@]}" -a "$pki/ca.crt" ../signed.case >/dev/null
+	signed -md sha1
+	fails 65 mpack "${open[@]}" -a "$pki/ca.crt" -o out.case ../signed.case
+	[[ $stderr == *"SHA1"* ]]
+	signed -md sha256 -noattr
+	fails 65 mpack "${open[@]}" -a "$pki/ca.crt" -o out.case ../signed.case
+	[[ $stderr == *"without signed attributes"* ]]
+	signed -md sha256 -signer "$k/sg.crt" -inkey "$k/sg.key"
+	fails 65 mpack "${open[@]}" -a "$pki/ca.crt" -o out.case ../signed.case
+	[[ $stderr == *"2 signers"* ]]
+	signed -md sha256 -nodetach
+	fails 65 mpack "${open[@]}" -a "$pki/ca.crt" -o out.case ../signed.case
+	[ ! -e out.case ]
+}
+
 @test "to standard output, a refused case has no MANIFEST" {
 	add /bin/true
 	make_case | mpack -r "$k/an.crt" >unsigned.case

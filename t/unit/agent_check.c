@@ -175,6 +175,14 @@ int main(void)
 		answer_free(&a);
 	}
 
+	/* A path for an id, everywhere the same: the plan's id names a folder. */
+	make(&a, NULL, "p/issued/sg");
+	json_object_set_new(a.plan, "id", json_string("../../../x"));
+	json_object_set_new(a.proof, "plan", json_string("../../../x"));
+	json_object_set_new(a.certificate, "plan", json_string("../../../x"));
+	OK(gate(&a, 0) == 65, "an id that is a path, agreed on by all");
+	answer_free(&a);
+
 	/* Kept, loaded, and altered where it lies. */
 	char *kept = at("kept"), *remover = at("kept/remover");
 	int fd;
