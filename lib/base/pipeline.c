@@ -32,7 +32,7 @@ static void listen_to(struct child *c)
 	}
 	if (msg_get_level() > 1)
 		(void)!write(STDERR_FILENO, chunk, (size_t)n);
-	if (c->said.len + (size_t)n > SAID_MOST) {
+	if (c->said.p && c->said.len + (size_t)n > SAID_MOST) {
 		size_t keep = SAID_MOST / 2 < c->said.len ? SAID_MOST / 2 : c->said.len;
 
 		if (keep)

@@ -32,7 +32,7 @@ int main(void)
 	msg_level(-1);
 	OK(run3("echo one; echo two", "sed s/o/0/", "cat; echo three", 0, 10000, &out) == 0, "three stages");
 	OK_STR(buf_str(&out), "0ne\ntw0\nthree\n", "one after the other");
-	OK(run3("cat", "cat", "wc -c", 0, 10000, &out) == 0 && atoi(buf_str(&out)) == 0, "no input is an empty one");
+	OK(run3("cat", "cat", "wc -c", 0, 10000, &out) == 0 && strtol(buf_str(&out), NULL, 10) == 0, "no input is an empty one");
 	OK(run3("echo first: no >&2; exit 69", "cat; sleep .2; echo cut >&2; exit 65", "cat", 0, 10000, &out) == 69 && failed == 0,
 	   "the first that fails is to blame, not who gets too little");
 	OK_STR(e.msg, "first: no", "with its own words");
