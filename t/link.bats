@@ -277,6 +277,21 @@ part_grows() { [ -s "$(echo spool/part/"$large".*.*)" ]; }
 	cmp "spool/in/$large.case" "$cases/large.case"
 }
 
+@test "a connection that hangs in the middle gives way to the host's next one" {
+	serve
+	msend "${me[@]}" "$to" "$cases/large.case" 3>&- &
+	while ! part_grows; do :; done
+	kill -STOP $!
+	nothing_received
+	run --separate-stderr msend "${me[@]}" -j "$to" "$cases/large.case"
+	kill -KILL $!
+	wait $! || true
+	[ "$status" -eq 0 ]
+	[ "$(jq .from <<<"$output")" -gt 0 ]
+	logged cut "another connection goes on"
+	cmp "spool/in/$large.case" "$cases/large.case"
+}
+
 @test "kill -9 of mrecv in the middle leaves only a part; msend goes on by itself" {
 	serve
 	msend "${me[@]}" -r 6 -j "$to" "$cases/large.case" >receipt 2>errors 3>&- &
