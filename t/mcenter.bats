@@ -264,6 +264,7 @@ planned='d=$(mktemp -d) && tar -xf - -C "$d" && cd "$d" && chmod -R u+rw . && mk
 	# shellcheck disable=SC2034 # machine.bash's
 	MACHINE_KEEP=$ROOT
 	touch machines
+	unset TMPDIR   # the machine has a /tmp of its own
 	cc -std=c17 -O2 -o resident "$ROOT/testdata/specimen/resident.c"
 	machine_network
 	machine_start anna
