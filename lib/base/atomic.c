@@ -109,9 +109,7 @@ int atomic_commit(struct atomic *a, struct err *e)
 	char link[64];
 
 	if (!a->path) {
-		/* Pipes and terminals cannot be synced, which is no failure. */
-		if (fsync(a->fd) && errno != EINVAL && errno != EROFS && errno != ENOTSUP)
-			goto fail;
+		/* Not ours to sync: it is a pipe, a terminal, a device, or a file the shell opened. */
 		if (close(a->fd)) {
 			a->fd = -1;
 			goto fail;
