@@ -88,7 +88,7 @@ static int analyse(const struct flow *k, int in, int gen, bool *bad_case, struct
 	const char *pack[16] = { "mpack", "-u", "-s", store, "-a", k->c->authority, "-k", k->c->analysis_key, "-c", k->c->analysis_certificate };
 	const char *micro[12] = { "mnicter", "micro" }, *gen_argv[] = { "mgen", NULL };
 	struct pipeline_stage stages[] = { { .argv = pack }, { .argv = micro }, { .argv = gen_argv } };
-	size_t n = 2, failed;
+	size_t n = 2, failed = 0;
 	int rc;
 
 	if (k->c->revoked) {
