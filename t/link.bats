@@ -453,7 +453,7 @@ part_grows() { [ -s "$(echo spool/part/"$large".*.*)" ]; }
 	refused case "the case says it is"
 	id=$a
 	head -c 60000 "$cases/a.case" >bad.case
-	refused case ""
+	refused case ".*body.cms"
 	make_case 11 /bin/true | seal h2 >bad.case
 	refused denied "is signed by .h2., sent by .h1."
 	make_case 11 /bin/true | seal sg >bad.case

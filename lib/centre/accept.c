@@ -24,11 +24,11 @@ struct accept {
 };
 
 /* What goes over both pipes: a kind and, behind it, what belongs to it. */
-enum { SAY_BODY = 'B', SAY_GOOD = 'G', SAY_BAD = 'E' };
+enum { SAY_BODY = 'B', SAY_BYTES = 'b', SAY_GOOD = 'G', SAY_BAD = 'E' };
 struct said {
 	int32_t kind, code;
 	uint64_t size;
-	char text[512];   /* BODY: the digest; GOOD: the time (keeper only); BAD: the message */
+	char text[512];   /* BODY: the digest; BYTES: none, `size` bytes of that body follow; GOOD: the time (keeper only); BAD: the message */
 };
 
 static void say(int fd, int kind, int code, uint64_t size, const char *text)
@@ -54,6 +54,7 @@ static int body_out(struct casein *in, const struct member *m, int out, struct e
 
 	say(out, SAY_BODY, 0, m->size, m->code);
 	while ((n = casein_read(in, p, READ_CHUNK, e)) > 0) {
+		say(out, SAY_BYTES, 0, (uint64_t)n, "");
 		if ((uint64_t)n > left || io_write(out, p, (size_t)n) < 0)
 			_exit(EX_SOFTWARE);
 		left -= (uint64_t)n;
@@ -190,27 +191,40 @@ static void close_others(const int *keep)
 	close_range(from, ~0u, 0);
 }
 
+#define GONE "the case's parser crashed or was stopped"
+
+/* The parser's next record; its complaint, or its silence, is an error. */
+static int listen_to(int in, struct said *said, struct err *e)
+{
+	if (io_read(in, said, sizeof(*said)) != (ssize_t)sizeof(*said))
+		return err_set(e, EX_DATAERR, GONE);
+	said->text[sizeof(said->text) - 1] = '\0';
+	return said->kind == SAY_BAD ? err_set(e, said->code, "%s", said->text) : 0;
+}
+
 /* One body from the pipe into the stage, or to nowhere when the store has it. */
 static int keep_body(struct spool *s, int stage, int in, const struct said *said, struct err *e)
 {
 	static unsigned char p[READ_CHUNK];
 	uint64_t left = said->size;
+	struct said bytes;
 	int fd = -1, rc = -1;
-	ssize_t n;
 
 	if (!store_has(s, said->text) && (fd = store_stage_open(stage, said->text, e)) < 0)
 		return -1;
 	while (left) {
-		n = io_read(in, p, left < READ_CHUNK ? (size_t)left : READ_CHUNK);
-		if (n <= 0) {
-			err_set(e, EX_DATAERR, "the case's parser ended early");
+		if (listen_to(in, &bytes, e) < 0)
+			goto out;
+		if (bytes.kind != SAY_BYTES || !bytes.size || bytes.size > left || bytes.size > sizeof(p) ||
+		    io_read(in, p, (size_t)bytes.size) != (ssize_t)bytes.size) {
+			err_set(e, EX_DATAERR, GONE);
 			goto out;
 		}
-		if (fd >= 0 && io_write(fd, p, (size_t)n) < 0) {
+		if (fd >= 0 && io_write(fd, p, (size_t)bytes.size) < 0) {
 			spool_sys(e, "cannot write a sealed body");
 			goto out;
 		}
-		left -= (uint64_t)n;
+		left -= bytes.size;
 	}
 	rc = 0;
 out:
@@ -218,25 +232,22 @@ out:
 	return rc;
 }
 
-/* Until the parser says good or bad; its silence is bad. */
+/* Until the parser says good. */
 static int keep_bodies(struct spool *s, const struct spool_upload *u, int stage, int in, struct err *e)
 {
 	uint64_t total = 0;
 	struct said said;
 
-	while (io_read(in, &said, sizeof(said)) == (ssize_t)sizeof(said)) {
-		said.text[sizeof(said.text) - 1] = '\0';
+	while (listen_to(in, &said, e) == 0) {
 		if (said.kind == SAY_GOOD)
 			return 0;
-		if (said.kind == SAY_BAD)
-			return err_set(e, said.code, "%s", said.text);
 		if (said.kind != SAY_BODY || !digest_ok(said.text) || said.size > u->size + BODY_SLACK - total)
-			break;
+			return err_set(e, EX_DATAERR, GONE);
 		total += said.size;
 		if (keep_body(s, stage, in, &said, e) < 0)
-			return -1;
+			break;
 	}
-	return err_set(e, EX_DATAERR, "the case's parser crashed or was stopped");
+	return -1;
 }
 
 static int keep(struct spool *s, const struct spool_upload *u, int fd, const struct accept_rules *r, char *time, struct err *e)
