@@ -52,8 +52,6 @@ mount -t tmpfs -o mode=0700,size=1g muss-machine "$base"
 mkdir "$base/upper" "$base/work" "$base/root"
 mount -t overlay -o "lowerdir=/,upperdir=$base/upper,workdir=$base/work" overlay "$base/root"
 cd "$base/root"
-mount --bind "$keep" ".$keep"
-mount -o remount,bind,ro ".$keep"
 mount -t proc proc proc
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs sys
 mount -t tmpfs -o mode=0755,size=1m dev dev
@@ -64,6 +62,9 @@ mount -t tmpfs -o mode=1777 shm dev/shm
 ln -s pts/ptmx dev/ptmx; ln -s /proc/self/fd dev/fd
 mount -t tmpfs -o mode=0755 run run
 mount -t tmpfs -o mode=1777,size=64m tmp tmp
+mkdir -p ".$keep"   # it may stand below /tmp or /run
+mount --bind "$keep" ".$keep"
+mount -o remount,bind,ro ".$keep"
 : >.muss-scratch
 hostname "$name"
 echo "$name" >etc/hostname
@@ -105,7 +106,7 @@ machine_run() {
 	local name=$1
 	shift
 	nsenter -t "${MACHINE_PID[$name]}" -m -u -i -n -p -r -w -- \
-		env HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+		env -u TMPDIR HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 }
 
 machine_stop() {

@@ -64,6 +64,18 @@ started() { # NAME FILE ARGUMENTS: puts FILE at a place in the machine and start
 	run ! ls -d "${TMPDIR:-/tmp}"/muss-machine.*
 }
 
+@test "what is kept is seen also where it stands below /tmp" {
+	need_root
+	kept=$(mktemp -d /tmp/muss-kept.XXXXXX)
+	echo here >"$kept/file"
+	MACHINE_KEEP=$kept
+	machine_network
+	machine_start anna
+	run machine_run anna cat "$kept/file"
+	rm -r "$kept"
+	[ "$output" = here ]
+}
+
 @test "a user machine dies with its shell, kill -9 included" {
 	need_root
 	bash -c ". '$ROOT/t/machine.bash'; machine_network && machine_start bo && echo \"\${MACHINE_PID[bo]}\" >'$TMP/pid'; sleep 60" 3>&- 4>&- &
