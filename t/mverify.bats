@@ -75,6 +75,37 @@ unsafe() {
 	jq -e '.trail[-1].tool == "mverify"' case.json
 }
 
+@test "a unit with its link below the system's own folders, and a name in memory, are proven gone" {
+	own=/usr/lib/systemd/.remedy-test/netlinkd unit=/etc/systemd/system/remedy-test.service
+	wants=/etc/systemd/system/multi-user.target.wants/remedy-test.service
+	printf '#include <unistd.h>\nint main(void) { return pause(); }\n' >quiet.c
+	cc -o quiet quiet.c
+	SHA=$(sha256sum <quiet | cut -d' ' -f1)
+	SIZE=$(stat -c %s quiet)
+	case_head
+	d=c/code/$SHA
+	mkdir -p "$d/dropped"
+	cp quiet "$d/body"
+	printf '[Service]\nExecStart=%s\n' "$own" >unit
+	us=$(sha256sum <unit | cut -d' ' -f1)
+	cp unit "$d/dropped/$us"
+	jq -n --arg sha "$SHA" --argjson size "$SIZE" --arg us "$us" --arg own "$own" --arg unit "$unit" --arg wants "$wants" '{sha256: $sha, kind: "file",
+		size: $size, score: 90, paths: ["/memfd:", $own], signs: [], sightings: [
+		{how: "startup", place: "systemd", file: $wants, file_sha256: $us, whole: true, link: $unit, text: "ExecStart=\($own)"},
+		{how: "startup", place: "systemd", file: $unit, file_sha256: $us, whole: true, text: "ExecStart=\($own)"}]}' >"$d/about.json"
+	jq -n --arg sha "$SHA" --arg us "$us" --arg unit "$unit" --arg wants "$wants" '{sha256: $sha, how: "garden", run: "ran", argv: ["/tmp/x"], processes: [],
+		startup: [], files: [{path: $unit, change: "created", type: "file", sha256: $us, size: 999},
+		{path: $wants, change: "created", type: "link", target: $unit}]}' | jq --argjson n "$(stat -c %s unit)" '.files[0].size = $n' >"$d/dynamic.json"
+	printf '{"sha256":"%s","verdict":"malicious","score":90,"reasons":[]}\n' "$SHA" >"$d/verdict.json"
+	pack c in.case
+	mgen -q in.case >gen.case
+	member gen.case remedy/plan.json | jq -e --arg w "$wants" '[.operations[] | select(.path == $w) | .op] == ["remove-link"]'
+	run --separate-stderr mverify -e host -o out.case gen.case
+	echo "# $stderr"
+	[ "$status" -eq 0 ]
+	[ "$(member out.case proof/host.json | jq -r .result)" = safe ]
+}
+
 @test "without a signer: a proof, no certificate; twice is once" {
 	mverify -e host <"$MASTER/gen.case" >out.case
 	[ "$(bsdtar -tf out.case | grep proof)" = proof/host.json ]

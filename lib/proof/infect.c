@@ -89,6 +89,12 @@ static void quoted(struct buf *b, const char *s)
 	buf_addc(b, '\'');
 }
 
+/* For what has no place of its own, as code that runs from memory alone. */
+static char *placeholder(const struct specimen *c)
+{
+	return buf_printf("/tmp/%.12s", c->sha256);
+}
+
 /* Where a piece of code is started from: where its processes were seen, else where it was found. */
 static char *start_path(const struct specimen *c)
 {
@@ -107,7 +113,7 @@ static char *start_path(const struct specimen *c)
 	if (!path)
 		path = json_string_value(json_array_get(json_object_get(c->about, "paths"), 0));
 	if (!path || *path != '/' || !strncmp(path, "/memfd:", 7) || jsonio_tobytes(path, &b))
-		return buf_printf("/tmp/%.12s", c->sha256);
+		return placeholder(c);
 	if (b.len > sizeof gone - 1 && !strcmp((char *)b.p + b.len - (sizeof gone - 1), gone))
 		b.p[b.len - (sizeof gone - 1)] = '\0';
 	return (char *)b.p;
@@ -167,6 +173,22 @@ static int write_start(struct world *w, const struct evidence *v, struct buf *sc
 	}
 	buf_adds(script, "wait");
 	return 0;
+}
+
+/* On the host there is no such file, so no plan speaks of it; the processes go on without. */
+static int drop_placeholders(const struct evidence *v, struct running *g, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < v->specimens && rc >= 0; i++) {
+		char *path = start_path(&v->specimen[i]), *made_up = placeholder(&v->specimen[i]);
+
+		if (is_started(&v->specimen[i]) && !strcmp(path, made_up))
+			rc = infect_beside(g, (const char *const[]){ "/bin/rm", "-f", "--", path, NULL }, NULL, e);
+		free(path);
+		free(made_up);
+	}
+	return rc < 0 ? -1 : 0;
 }
 
 /* How many of the signs are there; sets planted. */
@@ -292,7 +314,7 @@ int infect(struct world *w, const struct evidence *v, struct signs *s, struct ru
 	/* Held still from here on, so that each difference is the remover's. */
 	if (infect_beside(*g, (const char *const[]){ "/bin/sh", "-c", "kill -STOP -1", NULL }, NULL, e) < 0)
 		goto out;
-	if (plant(w, v, s, *g, e) || plant_decoys(w, v, s, e))
+	if (drop_placeholders(v, *g, e) || plant(w, v, s, *g, e) || plant_decoys(w, v, s, e))
 		goto out;
 	changes = world_changes(w, e);
 	if (!changes)

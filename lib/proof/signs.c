@@ -82,13 +82,16 @@ static void from_sightings(struct signs *s, const struct specimen *c)
 
 		if (same(how, "exe"))
 			add(s, SIGN_PROCESS, 0, NULL, NULL, c->sha256);
+		else if (same(how, "startup") && jsonio_bool(v, "whole", false) && jsonio_str(v, "link"))
+			add(s, SIGN_LINK, 0, jsonio_str(v, "file"), jsonio_str(v, "link"), NULL);
 		else if (same(how, "startup") && jsonio_bool(v, "whole", false))
 			add(s, SIGN_FILE, 0, jsonio_str(v, "file"), NULL, jsonio_str(v, "file_sha256"));
 		else if (same(how, "startup"))
 			add(s, SIGN_LINE, 0, jsonio_str(v, "file"), jsonio_str(v, "text"), NULL);
 	}
 	json_array_foreach(json_object_get(c->about, "paths"), i, v)
-		if ((same(kind, "file") || same(kind, "script")) && json_is_string(v) && !strstr(json_string_value(v), " (deleted)"))
+		if ((same(kind, "file") || same(kind, "script")) && json_is_string(v) && !strstr(json_string_value(v), " (deleted)") &&
+		    strncmp(json_string_value(v), "/memfd:", 7))   /* a name, and no place */
 			add(s, SIGN_FILE, 0, json_string_value(v), NULL, c->sha256);
 }
 

@@ -346,6 +346,21 @@ static bool is_type(const json_t *o, const char *type)
 	return jsonio_str(o, "type") && !strcmp(jsonio_str(o, "type"), type);
 }
 
+/* Of plant_decoys(): with its near miss beside a file of the plan. */
+static bool is_decoy(const struct scene *s, const char *path)
+{
+	static const char near[] = ".near";
+	size_t n = strlen(path), k = sizeof near - 1;
+
+	for (size_t i = 0; n > k && !strcmp(path + n - k, near) && i < s->signs.count; i++) {
+		const struct sign *o = &s->signs.sign[i];
+
+		if (o->kind == SIGN_FILE && strlen(o->path) == n - k && !strncmp(o->path, path, n - k))
+			return true;
+	}
+	return false;
+}
+
 /* Each sign, each file with a digest of the plan or the code, each start-up entry that was not there before. */
 static int check_gone(struct trial *t, struct scene *s)
 {
@@ -370,7 +385,7 @@ static int check_gone(struct trial *t, struct scene *s)
 
 		for (size_t k = 0; sha && k < s->signs.count; k++)
 			bad |= s->signs.sign[k].kind == SIGN_FILE && jsonio_int(is, "size", 0) > 0 && !strcmp(s->signs.sign[k].sha256, sha);
-		if (!is_type(is, "dir") && change && strcmp(change, "deleted") && starts_something(t->evidence, path))
+		if (!is_type(is, "dir") && change && strcmp(change, "deleted") && !is_decoy(s, path) && starts_something(t->evidence, path))
 			bad |= is_other(o);
 		if (bad && b.len < 400)
 			buf_addf(&b, "%s%s", b.len ? ", " : "", err_q(path));

@@ -216,12 +216,18 @@ static void startup_sighting(struct plan *p, const struct piece *c, const json_t
 {
 	const char *file = jsonio_str(s, "file"), *text = jsonio_str(s, "text"), *sha = jsonio_str(s, "file_sha256");
 	bool is_file = sha && !strcmp(sha, c->sha256);
-	const char *made = created_by_sample(p, file);
+	const char *made = created_by_sample(p, file), *target = jsonio_str(s, "link");
+	bool whole = jsonio_bool(s, "whole", false) || (made && sha && !strcmp(made, sha));
 
 	if (!file)
 		return;
+	/* The digest is that of the file it leads to, which has a sighting of its own where it starts something. */
+	if (target && (whole || is_file)) {
+		note(p, "start-up link", file, steps_remove_link(p->steps, file, target, c->sha256, 0));
+		return;
+	}
 	/* Without a size the remover holds the file to a start-up file's cap. */
-	if (sha && (jsonio_bool(s, "whole", false) || (made && !strcmp(made, sha))))
+	if (sha && whole)
 		quarantine(p, file, sha, is_file ? jsonio_int(c->about, "size", -1) : -1, c->sha256, 0);
 	else if (text && *text)
 		remove_line(p, file, text, c->sha256, made ? STEP_CREATED : 0);
