@@ -49,6 +49,24 @@ left_behind() {
 	done
 }
 
+@test "every tool says 74 when standard output is closed" {
+	for tool in $tools; do
+		run --separate-stderr bash -c "$tool -V >&-"
+		[ "$status" -eq 74 ] || { echo "# $tool: $status"; false; }
+		[ "${#stderr_lines[@]}" -eq 1 ]
+	done
+	for tool in mls "mwhite -d $W/idx" "mpack -p" "mnicter micro -t 1" mgen "mverify -e host"; do
+		fails 74 bash -c "$tool '$W/gen.case' >&-"
+	done
+}
+
+@test "-o into a folder that is not there says 74" {
+	for tool in "mwhite -d $W/idx" "mpack -p" "mnicter micro -t 1" mgen "mverify -e host"; do
+		# shellcheck disable=SC2086 # words
+		fails 74 $tool -o "$W/missing/out" "$W/gen.case"
+	done
+}
+
 @test "every tool that writes a case or text says 74 when the disk is full" {
 	local -a commands=(
 		"mscan -f $W/$MARK"

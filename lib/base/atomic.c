@@ -77,6 +77,8 @@ struct atomic *atomic_open(const char *path, mode_t mode, bool tty_ok, struct er
 	}
 	if (a->fd < 0) {
 		err_sys(e, "cannot create %s", err_q(path));
+		if (e->code == EX_NOINPUT)   /* a missing folder is no missing input */
+			e->code = EX_IOERR;
 		goto err1;
 	}
 	return a;

@@ -10,9 +10,9 @@
 
 void tool_init(struct tool *t, const char *name, const char *usage, int argc, char **argv)
 {
-	/* A closed standard descriptor would be taken by the next file opened, and written to. */
+	/* A closed standard descriptor would be taken by the next file opened, and written to. Output that goes nowhere fails. */
 	for (int fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", fd ? O_WRONLY : O_RDONLY) != fd)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", fd == 2 ? O_WRONLY : O_RDONLY) != fd)
 			_exit(EX_OSERR);
 	signal(SIGPIPE, SIG_IGN);
 	msg_init(name);
