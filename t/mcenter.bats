@@ -268,7 +268,8 @@ planned='d=$(mktemp -d) && tar -xf - -C "$d" && cd "$d" && chmod -R u+rw . && mk
 	cc -std=c17 -O2 -o resident "$ROOT/testdata/specimen/resident.c"
 	machine_network
 	machine_start anna
-	network_run mrecv -l 127.0.0.1:8443 -k "$k/centre.key" -c "$k/centre.crt" -a "$W/pki/ca.crt" -s spool >mrecv.log 2>&1 3>&- &
+	# Not network_run: what is killed at the end must be mrecv itself.
+	nsenter --net="/proc/$MACHINE_NET/ns/net" -- mrecv -l 127.0.0.1:8443 -k "$k/centre.key" -c "$k/centre.crt" -a "$W/pki/ca.crt" -s spool >mrecv.log 2>&1 3>&- &
 	echo $! >mrecv.pid
 	configure known known
 	sed -i '/^run-samples/d' centre.conf

@@ -38,7 +38,8 @@ shown() {
 @test "every page's tool exists, and every option in -h is in its page" {
 	local tool option
 	for tool in mscan mwhite mpack msend mrecv mnicter mgen mverify mls mkey magent mcenter; do
-		for option in $("$tool" -h | grep -oE '(^|[[ ,|])-[a-zA-Z]\b' | tr -d '[ ,|-' | sort -u); do
+		# The left column of the options' table.
+		for option in $("$tool" -h | sed -nE 's/^  (-.*)/\1/p' | sed 's/  .*//' | grep -oE '(^|[ ,])-[a-zA-Z]\b' | tr -d ' ,-' | sort -u); do
 			grep -qE "(Fl|Op Fl)[^\"]* $option\b" "$ROOT/man/$tool.1" || grep -qE "^\.(Op )?Fl [a-zA-Z]*$option" "$ROOT/man/$tool.1" ||
 				{ echo "# $tool.1 lacks -$option"; false; }
 		done
