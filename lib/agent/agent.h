@@ -1,12 +1,13 @@
 /*
- * agent: the client's half as one managed cycle: scan, send, fetch, check, remove, report; its journal. It runs the tools
- * as child processes. Uses link (nothing of it but the shape of an id), trust, casefile and base. It must never run
- * anything that did not pass check.c.
+ * agent: the client's half: taking one case to the centre and its answer back; and all of it as one managed cycle: scan,
+ * send, fetch, check, remove, report, with a journal. The cycle runs the tools as child processes. Uses link, trust,
+ * casefile and base. It must never run anything that did not pass check.c.
  */
 #ifndef AGENT_H
 #define AGENT_H
 
 #include "base/base.h"
+#include "link/link.h"
 
 /* ---- config.c ---- */
 
@@ -47,5 +48,32 @@ int undo_run(const struct agent_config *c, const char *plan, struct err *e);
 
 /* The history, newest first, as a table or as JSON lines. */
 int journal_print(const struct agent_config *c, bool json, struct err *e);
+
+/* ---- send.c: one case to the centre ---- */
+
+struct send_options {
+	struct tls_files files;  /* key and certificate of this host, the authority */
+	struct client_to to;
+	const char *state;       /* folder, made when missing: what a later run needs to go on after this one was killed; or NULL */
+	const char *out;         /* a file for the receipt or the answer; NULL: standard output */
+	unsigned retries;        /* so many more tries after a 75, waiting ever longer */
+	unsigned wait_s;         /* fetch_run: wait so long for an answer */
+	bool plain;              /* send bodies although they are not sealed */
+	bool json;               /* the receipt as JSON */
+};
+/*
+ * Verifies the case at `path` (NULL or "-": standard input) to its end, offers it, sends it without the bodies that the centre
+ * has (signed again then, with this host's key) and writes the receipt; 0 also when it had been received before. -1: 65 a bad
+ * case, not sealed, or refused; 66, 74; 75, 76, 77 as link.h says; 78 key and certificate differ.
+ */
+int send_run(const struct send_options *o, const char *path, struct err *e);
+
+/* ---- fetch.c: the answer to one case ---- */
+
+/*
+ * Waits for the answer to the case `id` (32 hex digits), reads it to its end and writes it out, whole or not at all. -1: 75 none
+ * yet; EX_NO the centre does not know the case; 65 the answer is not whole or for another case; else as send_run.
+ */
+int fetch_run(const struct send_options *o, const char *id, struct err *e);
 
 #endif

@@ -1,4 +1,4 @@
-/* What the files of agent share: rows of the journal, an answer under check, the tools. */
+/* What the files of agent share: rows of the journal, an answer under check, the tools, a case that travels. */
 #ifndef AGENT_INTERNAL_H
 #define AGENT_INTERNAL_H
 
@@ -76,5 +76,25 @@ int tools_report(const struct agent_config *c, struct row *r, const json_t *case
 
 /* removal.c: checks again, runs, stores reports/PLAN.json (apply) or PLAN.undo.json. 0, EX_NO something remains, -1. */
 int removal_run(const struct agent_config *c, struct verifier *v, struct db *d, struct row *r, bool undo, struct err *e);
+
+/* ---- content.c: what is in a case that travels ---- */
+
+struct content {
+	char id[LINK_ID];
+	struct link_body *bodies;   /* the sealed ones, in the order of the case */
+	size_t n, cap;
+	bool is_signed;
+};
+/* Reads all of it from the start: nothing is sent of a case that is not whole. Bodies that are not sealed are an error (65)
+ * unless `plain`. Fills *c, which is content_free's also after -1. */
+int content_read(int fd, bool plain, struct content *c, struct err *e);
+void content_free(struct content *c);
+
+/* ---- send.c: what fetching needs too ---- */
+
+/* Reads the key and the certificates, makes the state folder. */
+struct tls *send_tls(const struct send_options *o, struct err *e);
+/* 1, 2, 4 ... 60 s, and up to half as much by chance, so that hosts that failed together do not come back together. */
+void send_back_off(unsigned attempt, const struct err *e);
 
 #endif
