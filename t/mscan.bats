@@ -588,7 +588,7 @@ world() {
 	start "$ACTOR" anonymous
 	fails 74 sh -c 'mscan -p "$1" >/dev/full' sh "$pid"
 	fails 74 mscan -p "$pid" -o /dev/full
-	fails 66 mscan -p "$pid" -o "$TMP/no/such/folder"
+	fails 74 mscan -p "$pid" -o "$TMP/no/such/folder"
 	mkdir share
 	echo '{}' >share/criteria.json
 	MUSS_SHARE=$TMP/share fails 78 mscan -p "$pid"

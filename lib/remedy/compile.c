@@ -84,7 +84,7 @@ int compile_linux(const struct buf *source, struct err *e)
 	if (access(MUSL_LIB "/libc.a", R_OK) || access(MUSL_INCLUDE "/stdio.h", R_OK))
 		return err_set(e, EX_UNAVAILABLE, "no musl to compile against: install musl-dev");
 	if (access(TCC_LIB "/libtcc1.a", R_OK))
-		return err_set(e, EX_UNAVAILABLE, "no tcc run-time library: install tcc or libtcc-dev");
+		return err_set(e, EX_UNAVAILABLE, "no tcc run-time library: install tcc");
 	out = memfd_create("remover", MFD_CLOEXEC);
 	if (out < 0)
 		return err_sys(e, "cannot make a file in memory");
