@@ -5,13 +5,10 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <grp.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 static const char usage[] =
@@ -169,23 +166,11 @@ static void op_log(void *ctx, const struct server_event *ev)
 
 /* ---- giving up rights ---- */
 
-static int become(const struct passwd *user, struct err *e)
+static int give_up_rights(const struct passwd *user, struct err *e)
 {
-	const struct rlimit none = { 0, 0 };
-
-	if (user && (setgroups(0, NULL) || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) ||
-		     setresuid(user->pw_uid, user->pw_uid, user->pw_uid)))
-		return err_sys(e, "cannot become user %s", err_q(user->pw_name));
 	if (!user && geteuid() == 0)
 		msg_warn("runs as root; -u USER gives that up");
-	/* The key is in memory: no core file, no debugger (LeakSanitizer is one). */
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || setrlimit(RLIMIT_CORE, &none))
-		return err_sys(e, "cannot give up rights");
-#ifndef __SANITIZE_ADDRESS__
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
-		return err_sys(e, "cannot give up rights");
-#endif
-	return 0;
+	return become_user(user, e);
 }
 
 /* Every check reads them again, as whoever we are by then. */
@@ -234,8 +219,8 @@ static int run(struct mrecv *m, struct err *e)
 		goto out;
 	m->spool = spool_open(m->spool_dir, m->user ? m->user->pw_uid : (uid_t)-1, m->user ? m->user->pw_gid : (gid_t)-1, e);
 	hold_signals();
-	if (!m->spool || announce(m, port, e) < 0 || become(m->user, e) < 0 || can_read(m->rules.ca, e) < 0 || can_read(m->rules.crl, e) < 0 ||
-	    spool_tidy(m->spool, m->keep_s, e) < 0)
+	if (!m->spool || announce(m, port, e) < 0 || give_up_rights(m->user, e) < 0 || can_read(m->rules.ca, e) < 0 ||
+	    can_read(m->rules.crl, e) < 0 || spool_tidy(m->spool, m->keep_s, e) < 0)
 		goto out;
 	rc = server_run(fd, tls, &ops, &m->limits, e);
 out:

@@ -18,6 +18,13 @@ enum confine_profile {
 struct confine_limits { uint64_t memory_bytes; unsigned cpu_seconds; uint64_t file_bytes; };
 int confine_enter(enum confine_profile p, const struct confine_limits *l, struct err *e);
 
+/* ---- become.c: a service that has opened what only root may ---- */
+
+/* Becomes that user for good, with no other groups (NULL: stays who it is); in either case no new rights through exec, no core
+ * file, and no debugger, for the keys in memory. */
+struct passwd;
+int become_user(const struct passwd *user, struct err *e);
+
 /* ---- helper.c: a risky parser in a process of its own ---- */
 
 /* What became of it; everything but HELPER_DONE is a finding about the sample, not a failure of the run. */
