@@ -81,3 +81,57 @@ traces() {
 	machine_run anna /run/remover --undo
 	[ "$(traces)" = "$infected" ]
 }
+
+@test "an interpreter's process in disguise is ended; an honest one of the same interpreter lives, and the proof says what it left open" {
+	# shellcheck disable=SC2016 # expanded there
+	machine_run anna sh -c 'printf "sleep 1 while 1;\n" >/opt/daemon.pl; { setsid perl /opt/daemon.pl </dev/null >/dev/null 2>&1 3>&- 4>&- & }'
+	machine_run anna "$BIN/mscan" -q >"$TMP/clean.case"
+	mls -j "$TMP/clean.case" | jq -r 'select(.kind != "memory") | .sha256' | mwhite -q build -o "$TMP/known.idx" --list -
+	place "$ROOT/testdata/specimen/phantom.pl" /var/tmp/.p
+	for _ in {1..100}; do [ "$(running 'kworker/1:2')" -eq 1 ] && break; sleep 0.05; done
+	machine_run anna "$BIN/mscan" -q | mwhite -d "$TMP/known.idx" >"$TMP/white.case"
+	machine_run anna "$BIN/mpack" -q -p <"$TMP/white.case" >"$TMP/packed.case"
+	mnicter micro -t 5 "$TMP/packed.case" >"$TMP/micro.case"
+	phantom=$(sha256sum <"$ROOT/testdata/specimen/phantom.pl" | cut -d' ' -f1)
+	perl=$(sha256sum </usr/bin/perl | cut -d' ' -f1)
+	[ "$(mls -j "$TMP/micro.case" | jq -r 'select(.verdict == "malicious") | .sha256')" = "$phantom" ]
+	mgen "$TMP/micro.case" >"$TMP/gen.case"
+	bsdtar -xOf "$TMP/gen.case" remedy/plan.json >"$TMP/plan.json"
+	id=$(jq -r --arg perl "$perl" --arg why "$phantom" '[.operations[] | select(.op == "terminate" and .sha256 == $perl)] |
+		if length == 1 and .[0].only and .[0].why == $why then .[0].id else error("not one") end' "$TMP/plan.json")
+	mverify -q -e host "$TMP/gen.case" >"$TMP/proven.case"
+	bsdtar -xOf "$TMP/proven.case" proof/host.json >"$TMP/proof.json"
+	jq -e --argjson id "$id" '.result == "safe" and (.unproven | index($id) != null)' "$TMP/proof.json"
+	bsdtar -xOf "$TMP/gen.case" remedy/linux-x86_64/remover >"$TMP/remover"
+	machine_run anna sh -c 'cat >/run/remover && chmod 700 /run/remover' <"$TMP/remover"
+	[ "$(running 'kworker/1:2')" -eq 1 ]
+	run --separate-stderr machine_run anna /run/remover --apply --report
+	[ "$status" -eq 0 ]
+	[ "$(jq .remaining <<<"$output")" -eq 0 ]
+	[ "$(running 'kworker/1:2')" -eq 0 ]
+	[ "$(running 'perl /opt/daemon.pl')" -eq 1 ]
+	machine_run anna sh -c '! test -e /usr/share/.fonts-cache/upd && ! grep -s fonts-cache /var/spool/cron/crontabs/root'
+}
+
+@test "a process that only may be the code is left alone, and named by the plan, the remover and the proof" {
+	machine_run anna sh -c '{ setsid perl -e '\''$0 = "[celeryd: worker]"; sleep 1 while 1'\'' </dev/null >/dev/null 2>&1 3>&- 4>&- & }'
+	machine_run anna "$BIN/mscan" -q >"$TMP/clean.case"
+	mls -j "$TMP/clean.case" | jq -r 'select(.kind != "memory") | .sha256' | mwhite -q build -o "$TMP/known.idx" --list -
+	place "$ROOT/testdata/specimen/phantom.pl" /var/tmp/.p
+	for _ in {1..100}; do [ "$(running 'kworker/1:2')" -eq 1 ] && break; sleep 0.05; done
+	machine_run anna "$BIN/mscan" -q | mwhite -d "$TMP/known.idx" >"$TMP/white.case"
+	machine_run anna "$BIN/mpack" -q -p <"$TMP/white.case" >"$TMP/packed.case"
+	mnicter micro -t 5 "$TMP/packed.case" >"$TMP/micro.case"
+	mgen "$TMP/micro.case" 2>/dev/null >"$TMP/gen.case"
+	bsdtar -xOf "$TMP/gen.case" remedy/plan.json >"$TMP/plan.json"
+	note=$(jq -r '.notes[] | select(test("process [0-9]+, called .\\[celeryd: worker\\]., of"))' "$TMP/plan.json")
+	[ -n "$note" ]
+	mverify -q -e host "$TMP/gen.case" >"$TMP/proven.case"
+	bsdtar -xOf "$TMP/proven.case" proof/host.json | jq -e --arg note "$note" '.unproven | index($note) != null'
+	bsdtar -xOf "$TMP/gen.case" remedy/linux-x86_64/remover >"$TMP/remover"
+	machine_run anna sh -c 'cat >/run/remover && chmod 700 /run/remover' <"$TMP/remover"
+	machine_run anna /run/remover | grep -F "left alone" | grep -F "$note"
+	machine_run anna /run/remover --apply --report | jq -e --arg note "$note" '.notes | index($note) != null'
+	[ "$(running 'kworker/1:2')" -eq 0 ]
+	[ "$(running 'celeryd: worker')" -eq 1 ]
+}

@@ -129,6 +129,8 @@ static void on_exec(struct trail *t, const json_t *v)
 	if (!o)
 		return;
 	json_object_set_new(o, "exec", json_true());
+	json_object_del(o, "comm");
+	json_object_del(o, "renamed");
 	json_object_set(o, "path", json_object_get(v, "path"));
 	if (json_object_get(v, "argv"))
 		json_object_set(o, "argv", json_object_get(v, "argv"));
@@ -147,7 +149,7 @@ static void on_exec(struct trail *t, const json_t *v)
 static void on_fork(struct trail *t, const json_t *v)
 {
 	json_t *parent = process_of(t, jsonio_int(v, "pid", 0)), *o;
-	static const char *const INHERITED[] = { "path", "argv", "sha256" };
+	static const char *const INHERITED[] = { "path", "argv", "sha256", "comm", "renamed" };
 
 	o = add_process(t, jsonio_int(v, "child", 0), jsonio_int(v, "pid", 0));
 	for (size_t i = 0; o && parent && i < sizeof INHERITED / sizeof *INHERITED; i++)
@@ -184,6 +186,7 @@ static void end_processes(struct trail *t)
 		if (json_array_size(json_object_get(a, "cmdline")) && !json_equal(json_object_get(a, "cmdline"), json_object_get(o, "argv"))) {
 			look_at_name(t, o, json_string_value(json_array_get(json_object_get(a, "cmdline"), 0)), "calls itself");
 			json_object_set(o, "argv", json_object_get(a, "cmdline"));
+			json_object_set_new(o, "renamed", json_true());
 		}
 	}
 	json_array_foreach(t->processes, i, o) {
@@ -311,8 +314,11 @@ static void on_other(struct trail *t, const json_t *v, bool *first_gone)
 	if (!strcmp(event, "name")) {
 		json_t *o = process_of(t, pid);
 
-		if (o)
+		if (o) {
 			look_at_name(t, o, text_of(v, "name"), "calls itself");
+			json_object_set(o, "comm", json_object_get(v, "name"));
+			json_object_set_new(o, "renamed", json_true());
+		}
 	} else if (!strcmp(event, "ptrace")) {
 		const char *request = text_of(v, "request");
 

@@ -166,6 +166,9 @@ bool signs_present(struct world *w, const struct sign *s, const json_t *processe
 	bool there = false;
 	int fd;
 
+	/* Another process of the same program is another. */
+	if (s->unprovable)
+		return false;
 	if (s->kind == SIGN_PROCESS)
 		return process_present(s, processes);
 	if (s->kind == SIGN_LINK) {

@@ -168,6 +168,8 @@ static void check_planted(struct trial *t, struct scene *s)
 {
 	size_t planted = 0, operations = 0;
 	struct buf b = { 0 };
+	size_t k;
+	json_t *note;
 
 	for (size_t i = 0; i < s->signs.count; i++) {
 		const struct sign *n = &s->signs.sign[i];
@@ -188,6 +190,9 @@ static void check_planted(struct trial *t, struct scene *s)
 	trial_check(t, "planted", operations > json_array_size(t->unproven), "%zu signs of infection, for %zu of %zu operations%s%s", planted,
 		    operations - json_array_size(t->unproven), operations, b.len ? "; not tried: " : "", buf_str(&b));
 	buf_free(&b);
+	/* What the plan leaves out stays, for all that is proven here. */
+	json_array_foreach(json_object_get(t->evidence->plan, "notes"), k, note)
+		json_array_append(t->unproven, note);
 }
 
 static int run_remover(struct scene *s, const char *how, json_t **report, struct err *e)

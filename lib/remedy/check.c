@@ -77,7 +77,8 @@ static int check_path(const char *json, json_int_t id, struct buf *path, struct 
 	return 0;
 }
 
-static int check_digest(const json_t *op, json_int_t id, struct err *e)
+/* single: of one process, of which its number is known. */
+static int check_digest(const json_t *op, json_int_t id, bool single, struct err *e)
 {
 	const char *sha = jsonio_str(op, "sha256");
 	json_int_t size = jsonio_int(op, "size", -1);
@@ -89,7 +90,7 @@ static int check_digest(const json_t *op, json_int_t id, struct err *e)
 		return 0;
 	if (json_object_get(op, "size") && (size < 1 || (uint64_t)size > CAP_BODY))
 		return bad(e, id, "no size a file of code can have");
-	if (place_essential(sha, size))
+	if (place_essential(sha, size) && !(single && place_interpreter(sha, size)))
 		return bad(e, id, "the digest is that of an essential program or of the empty file");
 	return 0;
 }
@@ -102,7 +103,7 @@ static int check_terminate(const json_t *op, json_int_t id, struct err *e)
 	struct buf b = { 0 };
 	int rc = -1;
 
-	if (check_digest(op, id, e))
+	if (check_digest(op, id, jsonio_bool(op, "only", false) && hint, e))
 		goto out;
 	if (jsonio_int(op, "size", 0) < 1) {
 		bad(e, id, "\"size\" is missing");
@@ -140,7 +141,7 @@ static int check_quarantine(const json_t *op, json_int_t id, struct err *e)
 	struct buf b = { 0 };
 	int rc = -1;
 
-	if (check_digest(op, id, e) || check_path(jsonio_str(op, "path"), id, &b, e))
+	if (check_digest(op, id, false, e) || check_path(jsonio_str(op, "path"), id, &b, e))
 		goto out;
 	if (place_owned(buf_str(&b))) {
 		err_set(e, EX_DATAERR, "unsafe plan: operation %lld: %s belongs to a package", (long long)id, err_q(buf_str(&b)));

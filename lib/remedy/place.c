@@ -239,20 +239,9 @@ bool place_owned(const char *path)
 	return owned_find(path_hash(path, strlen(path)), &at) || (other && owned_find(path_hash(other, strlen(other)), &at));
 }
 
-bool place_essential(const char *sha256, json_int_t size)
+static bool is_one_of(const char *const *programs, size_t count, const char *sha256, json_int_t size)
 {
-	static const char *const programs[] = {
-		"/bin/sh", "/bin/bash", "/bin/dash", "/bin/busybox", "/bin/zsh", "/sbin/init", "/lib/systemd/systemd", "/lib/systemd/systemd-journald",
-		"/lib/systemd/systemd-logind", "/lib/systemd/systemd-udevd", "/usr/bin/dbus-daemon", "/usr/sbin/sshd", "/usr/sbin/cron", "/bin/login",
-		"/usr/bin/login", "/sbin/agetty", "/usr/bin/sudo", "/bin/su", "/usr/bin/env", "/usr/bin/python3", "/usr/bin/perl", "/bin/cat", "/bin/ls",
-		"/bin/cp", "/bin/mv", "/bin/mount", "/usr/bin/dpkg", "/usr/bin/apt", "/usr/bin/ssh", "/usr/bin/tar", "/usr/bin/java", "/usr/bin/node",
-		"/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6", "/lib/x86_64-linux-gnu/libcrypto.so.3",
-		"/lib/x86_64-linux-gnu/libm.so.6", "/usr/bin/bwrap", "/usr/bin/mscan", "/usr/bin/magent",
-	};
-	/* The empty file is everybody's. */
-	if (!strcmp(sha256, EMPTY_SHA256))
-		return true;
-	for (size_t i = 0; i < COUNT(programs); i++) {
+	for (size_t i = 0; i < count; i++) {
 		int fd = open(programs[i], O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 		char hex[DIGEST_HEX];
 		struct err e = { 0 };
@@ -269,4 +258,27 @@ bool place_essential(const char *sha256, json_int_t size)
 			return true;
 	}
 	return false;
+}
+
+bool place_essential(const char *sha256, json_int_t size)
+{
+	static const char *const programs[] = {
+		"/bin/sh", "/bin/bash", "/bin/dash", "/bin/busybox", "/bin/zsh", "/sbin/init", "/lib/systemd/systemd", "/lib/systemd/systemd-journald",
+		"/lib/systemd/systemd-logind", "/lib/systemd/systemd-udevd", "/usr/bin/dbus-daemon", "/usr/sbin/sshd", "/usr/sbin/cron", "/bin/login",
+		"/usr/bin/login", "/sbin/agetty", "/usr/bin/sudo", "/bin/su", "/usr/bin/env", "/usr/bin/python3", "/usr/bin/perl", "/bin/cat", "/bin/ls",
+		"/bin/cp", "/bin/mv", "/bin/mount", "/usr/bin/dpkg", "/usr/bin/apt", "/usr/bin/ssh", "/usr/bin/tar", "/usr/bin/java", "/usr/bin/node",
+		"/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6", "/lib/x86_64-linux-gnu/libcrypto.so.3",
+		"/lib/x86_64-linux-gnu/libm.so.6", "/usr/bin/bwrap", "/usr/bin/mscan", "/usr/bin/magent",
+	};
+	/* The empty file is everybody's. */
+	return !strcmp(sha256, EMPTY_SHA256) || is_one_of(programs, COUNT(programs), sha256, size);
+}
+
+bool place_interpreter(const char *sha256, json_int_t size)
+{
+	static const char *const programs[] = {
+		"/bin/sh", "/bin/bash", "/bin/dash", "/bin/busybox", "/bin/zsh", "/usr/bin/python3", "/usr/bin/perl", "/usr/bin/java", "/usr/bin/node",
+	};
+
+	return is_one_of(programs, COUNT(programs), sha256, size);
 }

@@ -20,6 +20,7 @@ struct plan {
 	struct piece *piece;         /* the malicious ones */
 	size_t pieces, room;
 	struct steps *steps;
+	struct impostors *impostors;
 };
 
 struct plan *plan_new(void)
@@ -28,6 +29,7 @@ struct plan *plan_new(void)
 
 	p->notes = json_array();
 	p->steps = steps_new();
+	p->impostors = impostor_new();
 	return p;
 }
 
@@ -44,6 +46,7 @@ void plan_free(struct plan *p)
 	json_decref(p->host);
 	json_decref(p->notes);
 	steps_free(p->steps);
+	impostor_free(p->impostors);
 	free(p);
 }
 
@@ -87,6 +90,7 @@ int plan_code(struct plan *p, const char *sha256, const json_t *about, const jso
 	if (!digest_ok(sha256))
 		return err_set(e, EX_DATAERR, "a piece of code without a digest");
 	remember_processes(p, sha256, about);
+	impostor_code(p->impostors, sha256, about, dynamic, v);
 	if (!v || strcmp(v, "malicious"))
 		return 0;
 	if (p->pieces == CAP_OPERATIONS)
@@ -136,6 +140,11 @@ static void note(struct plan *p, const char *what, const char *path, const char 
 		json_array_append_new(p->notes, jsonio_name(text));
 	free(text);
 	buf_free(&b);
+}
+
+static void note_process(void *ctx, const char *what, const char *path, const char *why)
+{
+	note(ctx, what, path, why);
 }
 
 static bool is_kind(const json_t *about, const char *kind)
@@ -255,6 +264,8 @@ static void memory_sighting(struct plan *p, const struct piece *c, const json_t 
 
 	if (r && malicious(p, r->sha256))
 		steps_terminate(p->steps, r->sha256, r->size, c->sha256, 0);
+	else if (r && place_interpreter(r->sha256, r->size))
+		note(p, "process with foreign code", NULL, "the digest is that of an essential program");
 	else if (r)
 		note(p, "process with foreign code", NULL, steps_terminate_process(p->steps, r->sha256, r->size, r->pid, r->start, c->sha256));
 	else
@@ -460,6 +471,7 @@ int plan_make(struct plan *p, json_t **out, struct err *e)
 		from_sightings(p, &p->piece[i]);
 	for (size_t i = 0; i < p->pieces; i++)
 		from_dynamic(p, &p->piece[i]);
+	impostor_link(p->impostors, p->steps, note_process, p);
 	operations = steps_list(p->steps);
 	if (!json_array_size(operations)) {
 		json_decref(operations);

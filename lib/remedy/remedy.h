@@ -52,6 +52,17 @@ bool steps_takes_from(const struct steps *s, const char *folder, size_t length);
 json_t *steps_list(const struct steps *s);
 void steps_free(struct steps *s);
 
+/* ---- impostor.c: processes of an honest interpreter that are the code ---- */
+
+struct impostors *impostor_new(void);
+void impostor_free(struct impostors *m);
+/* One piece of code of the case, whatever its verdict; keeps references. */
+void impostor_code(struct impostors *m, const char *sha256, const json_t *about, const json_t *dynamic, const char *verdict);
+/* What cannot be told goes to note: what it is, its path (jsonio's form), why. */
+typedef void impostor_note(void *ctx, const char *what, const char *path, const char *why);
+/* One operation for each process that is surely the code, one note for each that may be. */
+void impostor_link(const struct impostors *m, struct steps *s, impostor_note *note, void *ctx);
+
 /* ---- check.c: is this plan one that may become a program? ---- */
 
 /* Schema (a closed set of operations and keys), caps, paths, protected places, digests of this machine's own essential
@@ -71,6 +82,8 @@ bool place_startup_link(const char *path);         /* ... whose links enable uni
 bool place_owned(const char *path);
 /* Is that the digest of a program this machine cannot do without (shells, init, libc, sshd, ...)? size -1: not known. */
 bool place_essential(const char *sha256, json_int_t size);
+/* ... and of one that runs scripts, of which a single process may well be somebody's? */
+bool place_interpreter(const char *sha256, json_int_t size);
 
 /* ---- source.c: C from the plan ---- */
 

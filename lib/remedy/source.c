@@ -80,6 +80,34 @@ static void operation(struct buf *out, const json_t *op, const struct kind *k)
 	buf_free(&b);
 }
 
+/* What the plan leaves out, as a terminal may show it and as JSON. */
+static void notes(struct buf *out, const json_t *list)
+{
+	size_t i;
+	json_t *v;
+
+	buf_adds(out, "static const struct note notes[] = {\n");
+	json_array_foreach((json_t *)(uintptr_t)list, i, v) {
+		char *dumped = json_is_string(v) ? json_dumps(v, JSON_ENCODE_ANY | JSON_ENSURE_ASCII) : NULL;
+		char *show;
+
+		if (!dumped)
+			continue;
+		show = buf_strdup(json_string_value(v));
+		for (unsigned char *p = (unsigned char *)show; *p; p++)
+			if (*p < ' ' || *p > '~')
+				*p = '?';
+		buf_adds(out, "\t{ ");
+		source_literal(out, show, strlen(show));
+		buf_adds(out, ", ");
+		source_literal(out, dumped, strlen(dumped));
+		buf_adds(out, " },\n");
+		free(show);
+		free(dumped);
+	}
+	buf_adds(out, "\t{ 0, 0 },\n};\n");
+}
+
 static int part(struct buf *out, const char *name, struct err *e)
 {
 	char *inside = buf_printf("remover/%s.c", name), *path = spawn_share(inside);
@@ -120,7 +148,9 @@ int source_make(const json_t *plan, struct buf *out, struct err *e)
 			kinds[k].used = true;
 		}
 	}
-	buf_addf(out, "};\nstatic const size_t op_count = sizeof ops / sizeof *ops;\n");
+	buf_adds(out, "};\n");
+	notes(out, json_object_get(plan, "notes"));
+	buf_addf(out, "static const size_t op_count = sizeof ops / sizeof *ops;\n");
 	for (int k = 0; k < KINDS; k++)
 		if (kinds[k].used)
 			buf_addf(out, "#define %s 1\n", kinds[k].with);

@@ -78,6 +78,9 @@ struct op {
 	unsigned long long start;
 };
 
+/* What is left alone on purpose: for a terminal, as JSON. The last is empty. */
+struct note { const char *show, *json; };
+
 enum result { NONE, DONE, WOULD, ABSENT, CHANGED, FAILED, UNDONE, NOT_UNDOABLE };
 static const char *const result_names[] = { "none", "done", "would", "absent", "changed", "failed", "undone", "not-undoable" };
 struct outcome {

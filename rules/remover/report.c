@@ -35,6 +35,9 @@ static void report_json(enum mode mode, unsigned left, double seconds)
 			printf(",\"path\":%s", op->json);
 		printf(",\"result\":\"%s\",\"detail\":\"%s\"}", result_names[o->result], o->detail);
 	}
+	printf("],\n \"notes\":[");
+	for (const struct note *n = notes; n->show; n++)
+		printf("%s%s", n > notes ? ",\n  " : "", n->json);
 	printf("],\n \"remaining\":%u,\"confined\":[%s%s%s],\"seconds\":%.3f}\n", left, confined ? "\"seccomp\"" : "",
 	       confined && landlocked ? "," : "", landlocked ? "\"landlock\"" : "", seconds);
 }
@@ -52,6 +55,8 @@ static void report_lines(void)
 			printf("%.16s...", op->sha);
 		printf("%s%s%s\n", *o->detail ? " (" : "", o->detail, *o->detail ? ")" : "");
 	}
+	for (const struct note *n = notes; n->show; n++)
+		printf("%-12s %s\n", "left alone", n->show);
 }
 
 static int report(enum mode mode, int json, double seconds)
