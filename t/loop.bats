@@ -114,6 +114,7 @@ traces() {
 }
 
 @test "a process that only may be the code is left alone, and named by the plan, the remover and the proof" {
+	# shellcheck disable=SC2016 # expanded there
 	machine_run anna sh -c '{ setsid perl -e '\''$0 = "[celeryd: worker]"; sleep 1 while 1'\'' </dev/null >/dev/null 2>&1 3>&- 4>&- & }'
 	machine_run anna "$BIN/mscan" -q >"$TMP/clean.case"
 	mls -j "$TMP/clean.case" | jq -r 'select(.kind != "memory") | .sha256' | mwhite -q build -o "$TMP/known.idx" --list -

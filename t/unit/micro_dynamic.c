@@ -89,6 +89,7 @@ static void settler(void)
 	OK(json_array_size(json_object_get(v, "argv")) == 2 && !strcmp(jsonio_str(v, "sha256"), hex), "its first process is the sample, with its arguments");
 	v = find(json_object_get(d, "processes"), "end", "running");
 	OK(v && !strcmp(jsonio_str(v, "sha256"), hex), "its second lives on");
+	OK(v && jsonio_bool(v, "renamed", false) && jsonio_str(v, "comm"), "under a name that it gave itself");
 	f = find(json_object_get(d, "files"), "path", "/var/lib/.settler/udevd");
 	OK(f && !strcmp(jsonio_str(f, "sha256"), hex) && jsonio_int(f, "mode", 0) == 0755, "its copy is listed");
 	f = find(json_object_get(d, "files"), "path", "/etc/profile");
