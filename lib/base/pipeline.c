@@ -68,6 +68,8 @@ static int start(struct child *c, const struct pipeline_stage *s, int in, int ou
 
 	while (s->argv[n])
 		n++;
+	if (n == 0)
+		return err_set(e, EX_SOFTWARE, "a stage of a pipeline has no program");
 	c->argv = buf_alloc((n + 1) * sizeof *c->argv);
 	memcpy(c->argv, s->argv, n * sizeof *c->argv);
 	c->path = strchr(s->argv[0], '/') ? buf_strdup(s->argv[0]) : spawn_tool(s->argv[0]);

@@ -40,7 +40,7 @@ int net_up(struct err *e)
 
 	if (s < 0)
 		return err_sys(e, "cannot make a socket");
-	strcpy(r.ifr_name, "lo");
+	memcpy(r.ifr_name, "lo", sizeof "lo");
 	r.ifr_flags = IFF_UP | IFF_RUNNING;
 	if (ioctl(s, SIOCSIFFLAGS, &r)) {
 		close(s);
