@@ -109,19 +109,33 @@ static void signs_of(struct host *h, struct piece *p, const struct proc *proc, c
 		piece_sign(h, p, "elf-in-memory", "%s: an image's header stands before it", where);
 }
 
-/* A loader that keeps headers and code apart leaves the header in memory that is not executable, right before the code. */
-static bool header_before(int dir, int mem, uint64_t at)
+static bool header_in(int dir, int mem, uint64_t from, uint64_t to)
 {
 	unsigned char page[PAGE];
 	struct page_runs runs;
 	bool is = false;
+	uint64_t at;
+	size_t i;
 
-	if (!at || pagemap_runs(dir, at, at + PAGE, false, &runs) < 0)
+	if (pagemap_runs(dir, from, to, false, &runs) < 0)
 		return false;
-	if (runs.count)
-		is = pread(mem, page, PAGE, (off_t)at) == PAGE && image_header(page, PAGE);
+	for (i = 0; i < runs.count; i++)
+		for (at = runs.run[i].start; !is && at < runs.run[i].end; at += PAGE)
+			is = pread(mem, page, PAGE, (off_t)at) == PAGE && image_header(page, PAGE);
 	pagemap_free(&runs);
 	return is;
+}
+
+/* A loader that keeps headers and code apart leaves the header in memory that is not executable, before the code: where the
+ * unbacked memory that ends at `end` begins, or, when that happens to follow somebody's data, shortly before the code. */
+static bool header_before(int dir, int mem, uint64_t begin, uint64_t end)
+{
+	enum { NEAR = 64 * PAGE };
+
+	if (!begin)
+		return false;
+	return header_in(dir, mem, begin, begin + PAGE) ||
+	       header_in(dir, mem, end - begin > NEAR ? end - NEAR : begin, end);
 }
 
 static json_t *memory_entry(const struct proc *proc, const struct region *r)
@@ -142,7 +156,7 @@ int region_take(struct host *h, const struct proc *proc, struct region *r, struc
 	struct dump d = { 0 };
 	char sha256[DIGEST_HEX];
 	int64_t offset;
-	uint64_t span;
+	uint64_t span, begin = r->start;   /* dump() moves r->start to the first page that is there */
 	int mem, rc = 0;
 
 	*p = NULL;
@@ -178,7 +192,7 @@ int region_take(struct host *h, const struct proc *proc, struct region *r, struc
 	h->bytes += d.read;
 	if (json_array_size((*p)->memory) < CAP_PARTS)
 		json_array_append_new((*p)->memory, memory_entry(proc, r));
-	signs_of(h, *p, proc, r, &d, header_before(proc->dir, mem, r->before));
+	signs_of(h, *p, proc, r, &d, header_before(proc->dir, mem, r->before, begin));
 out:
 	digest_free(d.digest);
 	io_close(&mem);
