@@ -119,10 +119,10 @@ traces() {
 	machine_run anna "$BIN/mscan" -q >"$TMP/clean.case"
 	mls -j "$TMP/clean.case" | jq -r 'select(.kind != "memory") | .sha256' | mwhite -q build -o "$TMP/known.idx" --list -
 	place "$ROOT/testdata/specimen/phantom.pl" /var/tmp/.p
-	for _ in {1..100}; do [ "$(running 'kworker/1:2')" -eq 1 ] && break; sleep 0.05; done
+	for _ in {1..400}; do [ "$(running 'kworker/1:2')" -eq 1 ] && break; sleep 0.05; done
 	machine_run anna "$BIN/mscan" -q | mwhite -d "$TMP/known.idx" >"$TMP/white.case"
 	machine_run anna "$BIN/mpack" -q -p <"$TMP/white.case" >"$TMP/packed.case"
-	mnicter micro -t 5 "$TMP/packed.case" >"$TMP/micro.case"
+	mnicter micro -t 20 "$TMP/packed.case" >"$TMP/micro.case"
 	mgen "$TMP/micro.case" 2>/dev/null >"$TMP/gen.case"
 	bsdtar -xOf "$TMP/gen.case" remedy/plan.json >"$TMP/plan.json"
 	note=$(jq -r '.notes[] | select(test("process [0-9]+, called .\\[celeryd: worker\\]., of"))' "$TMP/plan.json")
