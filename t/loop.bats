@@ -120,6 +120,7 @@ traces() {
 	mls -j "$TMP/clean.case" | jq -r 'select(.kind != "memory") | .sha256' | mwhite -q build -o "$TMP/known.idx" --list -
 	place "$ROOT/testdata/specimen/phantom.pl" /var/tmp/.p
 	for _ in {1..400}; do [ "$(running 'kworker/1:2')" -eq 1 ] && break; sleep 0.05; done
+	[ "$(running 'kworker/1:2')" -eq 1 ]
 	machine_run anna "$BIN/mscan" -q | mwhite -d "$TMP/known.idx" >"$TMP/white.case"
 	machine_run anna "$BIN/mpack" -q -p <"$TMP/white.case" >"$TMP/packed.case"
 	mnicter micro -t 20 "$TMP/packed.case" >"$TMP/micro.case"

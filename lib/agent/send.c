@@ -81,7 +81,12 @@ static int reduce(const struct send_options *o, int in, int out, const struct co
 	struct reduce r = { .all = all, .wanted = wanted };
 	struct signer *s = sign_open(o->files.crt, o->files.key, e);
 	struct casefilter f = { .tool = "msend", .ctx = &r, .tap = reduce_tap, .sign = sign_manifest, .sign_arg = s };
-	int rc = s && lseek(in, 0, SEEK_SET) == 0 ? casefilter_run(&f, in, out, e) : -1;
+	int rc = -1;
+
+	if (s && lseek(in, 0, SEEK_SET) < 0)
+		err_sys(e, "cannot read the case again");
+	else if (s)
+		rc = casefilter_run(&f, in, out, e);
 
 	sign_free(s);
 	return rc;
