@@ -364,9 +364,10 @@ sleeper='while :; do sleep 1; done'
 	[ "$(id -u)" -ne 0 ] || run="setpriv --reuid 65534 --regid 65534 --clear-groups"
 	# shellcheck disable=SC2086 # words on purpose
 	$run test -x "$BIN/mnicter" || skip "another user does not come to this tree"
-	# A tool of ours: wherever this tree stands, its files are not the other user's.
-	mscan -f "$BIN/mls" | mpack -p >"$TMP/true.case"
+	# At a tool of ours: wherever this tree stands, its files are not the other user's.
+	add "$SPECIMEN/honest" "$BIN/mls"
+	make_case >"$TMP/in.case"
 	# shellcheck disable=SC2086 # words on purpose
-	$run "$BIN/mnicter" micro -t 2 <"$TMP/true.case" >"$TMP/out.case"
-	[ "$(bsdtar -xOf "$TMP/out.case" 'code/*/dynamic.json' | jq -r .run)" = ran ]
+	$run "$BIN/mnicter" micro -t 2 <"$TMP/in.case" >"$TMP/out.case"
+	[ "$(bsdtar -xOf "$TMP/out.case" 'code/*/dynamic.json' | jq -r .run,.path)" = "$(printf '%s\n' ran /tmp/mls)" ]
 }
