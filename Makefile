@@ -12,6 +12,9 @@ HARDEN  := -fstack-protector-strong -fPIE
 CPPFLAGS_ALL := -Ilib -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(CPPFLAGS)
 CFLAGS_ALL   := -std=c17 $(WARN) $(HARDEN) $(CFLAGS) $(SAN)
 LDFLAGS_ALL  := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) $(SAN)
+# A line a step; make V=1 shows the commands, make -s nothing.
+STILL := $(findstring s,$(firstword -$(MAKEFLAGS)))
+say    = $(if $(V),,@$(if $(STILL),,printf '%-3s %s\n' $(1) $@;))
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 # ---- rooms: what each uses (rooms of lower floors only) and the library it owns ----
@@ -91,7 +94,7 @@ arch = $(foreach r,$(2),$(1)/lib/lib$(r).a)
 define variant
 $(1)/obj/%.o: %.c Makefile | $$(DEPS)
 	@mkdir -p $$(@D)
-	$$(CC) $$(CPPFLAGS_ALL) $$(CFLAGS_ALL) $(2) -MMD -MP -c -o $$@ $$<
+	$$(call say,CC)$$(CC) $$(CPPFLAGS_ALL) $$(CFLAGS_ALL) $(2) -MMD -MP -c -o $$@ $$<
 
 $(foreach r,$(ROOMS),$(eval $(call room,$(1),$(r))))
 $(foreach t,$(TOOLS),$(eval $(call link,$(1)/bin/$(t),$(1),cmd/$(t),$(TOOL_$(t)),$(2))))
@@ -104,13 +107,13 @@ define room
 $(1)/lib/lib$(2).a: $(patsubst %.c,$(1)/obj/%.o,$(call srcs,$(2)))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	ar rcsD $$@ $$^
+	@ar rcsD $$@ $$^
 endef
 
 define link
 $(1): $(2)/obj/$(3).o $(call arch,$(2),$(4))
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS_ALL) $(5) -o $$@ $$^ $(call libs,$(4))
+	$$(call say,LD)$$(CC) $$(LDFLAGS_ALL) $(5) -o $$@ $$^ $(call libs,$(4))
 endef
 
 # t/unit/ROOM_thing.c tests room ROOM, and links it and what it uses.
@@ -155,11 +158,11 @@ fuzz_rooms = $(shell sed -n 's/.*rooms: *\([a-z ]*\).*/\1/p' t/fuzz/$(1).c)
 
 $(BUILD)/fuzz/obj/%.o: %.c Makefile | $(DEPS)
 	@mkdir -p $(@D)
-	$(CLANG) $(CPPFLAGS_ALL) -std=c17 -O1 -g $(FUZZ_SAN) -MMD -MP -c -o $@ $<
+	$(call say,CC)$(CLANG) $(CPPFLAGS_ALL) -std=c17 -O1 -g $(FUZZ_SAN) -MMD -MP -c -o $@ $<
 $(foreach r,$(ROOMS),$(eval $(call room,$(BUILD)/fuzz,$(r))))
 define fuzzer
 $(BUILD)/fuzz/$(1): $(BUILD)/fuzz/obj/t/fuzz/$(1).o $(call arch,$(BUILD)/fuzz,$(call fuzz_rooms,$(1)))
-	$$(CLANG) -fsanitize=fuzzer,address,undefined -o $$@ $$^ $(call libs,$(call fuzz_rooms,$(1)))
+	$$(call say,LD)$$(CLANG) -fsanitize=fuzzer,address,undefined -o $$@ $$^ $(call libs,$(call fuzz_rooms,$(1)))
 endef
 $(foreach f,$(FUZZ),$(eval $(call fuzzer,$(f))))
 
@@ -173,7 +176,7 @@ lint: all
 # ---- installation ----
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/muss $(DESTDIR)$(PREFIX)/share/muss \
+	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/muss $(DESTDIR)$(PREFIX)/share/muss \
 		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 755 $(TOOLS:%=$(BUILD)/bin/%) $(DESTDIR)$(PREFIX)/bin
