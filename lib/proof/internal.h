@@ -86,6 +86,22 @@ struct trial {
 };
 int trial_run(struct trial *t, struct err *e);
 void trial_check(struct trial *t, const char *name, bool pass, const char *fmt, ...) PRINTF(4, 5);
+/* What one trial holds; the states of the world are world_changes()'s. */
+struct scene {
+	struct world *w;
+	struct signs signs;
+	struct running *g;
+	struct run run;
+	json_t *clean, *infected, *after;
+};
+
+/* ---- remains.c: what is left, and what else is different, after the remover ran ---- */
+
+/* Checks "indicators-gone": each sign, each file with a digest of the plan or the code, each start-up entry that was not there
+ * before. Notes in t->left what differs from the clean system. */
+void remains_gone(struct trial *t, const struct scene *s);
+/* Checks "nothing-else-changed": what was not the plan's is as it was in the infected system. */
+void remains_others(struct trial *t, const struct scene *s);
 
 /* ---- certify.c: what is written down ---- */
 
