@@ -1,17 +1,15 @@
-/* session: what one peer may say in which state, and what it is told. */
+/* session: one connection: its bytes in and out, its end, and the time it may take. */
 #include "link/session.h"
 #include "trust/trust.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define BUDGET (1 * MIB)      /* read from one peer before the others have their turn */
 #define LINGER_MS 3000
 #define WAIT_MS 10000         /* between two WAITs */
-#define RETRY_S 5             /* what NOT-YET advises */
 
 static void io(evutil_socket_t fd, short what, void *arg);
 
@@ -82,7 +80,7 @@ static void watch(struct session *s)
 		event_add(s->writable, NULL);
 }
 
-static void say(struct session *s, enum frame type, const struct frames_msg *m)
+void session_say(struct session *s, enum frame type, const struct frames_msg *m)
 {
 	frames_make(type, m, &s->out);
 }
@@ -108,7 +106,7 @@ void session_fail(struct session *s, const char *code, const char *text)
 	}
 	snprintf(m.code, sizeof(m.code), "%s", code);
 	snprintf(m.text, sizeof(m.text), "%s", text);
-	say(s, FRAME_ERROR, &m);
+	session_say(s, FRAME_ERROR, &m);
 	s->state = SESSION_CLOSING;
 	s->active = clock_mono_ms();
 	watch(s);
@@ -144,244 +142,11 @@ void session_receipt(struct session *s, const struct link_receipt *r)
 	memcpy(m.time, r->time, sizeof(m.time));
 	if (r->again)
 		server_log(s->srv, s, "again", m.id, m.size, NULL);
-	say(s, FRAME_RECEIPT, &m);
+	session_say(s, FRAME_RECEIPT, &m);
 	s->state = SESSION_READY;
 	s->check = NULL;
 	s->active = clock_mono_ms();
 	watch(s);
-}
-
-static int got_hello(struct session *s, const struct frames_msg *m)
-{
-	struct frames_msg r = { .version = FRAMES_VERSION, .software = "muss " MUSS_VERSION,
-				.max_case = s->srv->l.case_bytes, .max_bodies = CAP_MEMBERS, .idle = s->srv->l.idle_s };
-
-	if (m->version < FRAMES_VERSION) {
-		session_fail(s, "version", "this centre speaks version 1");
-		return -1;
-	}
-	say(s, FRAME_HELLO, &r);
-	s->state = SESSION_READY;
-	return 0;
-}
-
-static void offer_done(struct session *s)
-{
-	if (s->had.again) {
-		session_receipt(s, &s->had);
-		return;
-	}
-	frames_raw(FRAME_WANT, s->want.p, s->want.len, &s->out);
-	server_log(s->srv, s, "offer", s->id, s->wanted, NULL);
-	s->state = SESSION_READY;
-	s->thinking = true;
-}
-
-static int got_offer(struct session *s, const struct frames_msg *m)
-{
-	static const unsigned char zero[CAP_MEMBERS / 8 + 1];
-	struct err e = { 0 };
-
-	memcpy(s->id, m->id, sizeof(s->id));
-	memset(&s->had, 0, sizeof(s->had));
-	if (s->srv->ops->received(s->srv->ops->ctx, s->tls.peer, m->id, m->sha256, &s->had, &e) < 0) {
-		session_error(s, &e);
-		return -1;
-	}
-	s->bodies = m->bodies;
-	s->seen = s->wanted = 0;
-	buf_clear(&s->want);
-	if (s->bodies)
-		buf_add(&s->want, zero, (size_t)(s->bodies + 7) / 8);
-	s->state = SESSION_OFFER;
-	if (!s->bodies)
-		offer_done(s);
-	return 0;
-}
-
-static int got_bodies(struct session *s, const struct frames_got *g)
-{
-	struct link_body b;
-
-	if (g->n % FRAMES_RECORD || g->n / FRAMES_RECORD > s->bodies - s->seen) {
-		session_fail(s, "frame", "BODIES of a wrong length");
-		return -1;
-	}
-	for (size_t i = 0; i < g->n; i += FRAMES_RECORD, s->seen++) {
-		frames_unrecord(g->p + i, &b);
-		if (s->had.again || s->srv->ops->has(s->srv->ops->ctx, b.sha256))
-			continue;
-		s->want.p[s->seen / 8] |= (unsigned char)(0x80 >> s->seen % 8);
-		s->wanted++;
-	}
-	if (s->seen == s->bodies)
-		offer_done(s);
-	return 0;
-}
-
-static int got_send(struct session *s, const struct frames_msg *m)
-{
-	const struct server_ops *o = s->srv->ops;
-	struct link_upload u = { .size = m->size };
-	struct frames_msg r = { 0 };
-	struct link_receipt had = { .again = true };
-	struct err e = { 0 };
-	int rc;
-
-	memcpy(u.id, m->id, sizeof(u.id));
-	memcpy(u.origin, m->origin[0] ? m->origin : m->sha256, sizeof(u.origin));
-	memcpy(u.sha256, m->sha256, sizeof(u.sha256));
-	memcpy(s->id, u.id, sizeof(s->id));
-	s->thinking = false;
-	if (u.size > s->srv->l.case_bytes) {
-		session_fail(s, "case", "the case is larger than this centre takes");
-		return -1;
-	}
-	server_take_over(s->srv, s, &u);
-	if (server_checking(s->srv, &u)) {
-		session_fail(s, "later", "this case is being checked");
-		return -1;
-	}
-	rc = o->begin(o->ctx, s->tls.peer, &u, &s->part, &r.offset, had.time, &e);
-	if (rc < 0) {
-		session_error(s, &e);
-		return -1;
-	}
-	s->up = u;
-	if (rc == 1) {
-		had.upload = u;
-		session_receipt(s, &had);
-		return 0;
-	}
-	s->at = r.offset;
-	s->state = SESSION_UPLOAD;
-	server_log(s->srv, s, "receiving", u.id, s->at, NULL);
-	say(s, FRAME_FROM, &r);
-	return 0;
-}
-
-static int got_data(struct session *s, const struct frames_got *g)
-{
-	struct err e;
-
-	if (g->n > s->up.size - s->at) {
-		session_fail(s, "frame", "more DATA than SEND announced");
-		return -1;
-	}
-	if (io_write(s->part, g->p, g->n) < 0) {
-		int full = errno == ENOSPC || errno == EDQUOT;
-
-		err_sys(&e, "cannot write an upload");
-		if (full) {   /* what is there of it would keep the disk full for all */
-			s->srv->ops->drop(s->srv->ops->ctx, s->tls.peer, &s->up);
-			err_set(&e, EX_TEMPFAIL, "the centre's disk is full");
-		}
-		session_error(s, &e);
-		return -1;
-	}
-	s->at += g->n;
-	return 0;
-}
-
-static int got_fetch(struct session *s, const struct frames_msg *m)
-{
-	const struct server_ops *o = s->srv->ops;
-	struct frames_msg r = { .wait = RETRY_S };
-	struct err e = { 0 };
-	struct stat st = { 0 };
-	char text[128], sha[DIGEST_HEX];
-	int rc = o->answer(o->ctx, s->tls.peer, m->id, &s->answer, &e);
-
-	memcpy(s->id, m->id, sizeof(s->id));
-	memcpy(r.id, m->id, sizeof(r.id));
-	if (rc == 1 && fstat(s->answer, &st)) {
-		err_sys(&e, "cannot read an answer");
-		rc = -1;
-	}
-	if (rc < 0 && e.code != EX_NO) {
-		session_error(s, &e);
-		return -1;
-	}
-	if (rc < 1) {
-		server_log(s->srv, s, rc ? "unknown" : "not-yet", m->id, 0, NULL);
-		say(s, rc ? FRAME_UNKNOWN : FRAME_NOT_YET, &r);
-		return 0;
-	}
-	/* Cheap and sure enough: an answer is renamed in place whole, never changed. */
-	snprintf(text, sizeof(text), "%llu %llu %lld %ld", (unsigned long long)st.st_ino, (unsigned long long)st.st_size,
-		 (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
-	digest_bytes(text, strlen(text), sha);
-	memcpy(r.tag, sha, sizeof(r.tag) - 1);
-	r.size = s->size = (uint64_t)st.st_size;
-	r.offset = !strcmp(r.tag, m->tag) && m->offset <= r.size ? m->offset : 0;
-	s->at = r.offset;
-	say(s, FRAME_ANSWER, &r);
-	s->state = SESSION_ANSWER;
-	server_log(s->srv, s, "answer", m->id, r.size - r.offset, NULL);
-	return 0;
-}
-
-/* Which frame belongs to which state. 0 go on, -1 the session is closing. */
-static int got_frame(struct session *s, const struct frames_got *g)
-{
-	struct frames_msg m = { 0 };
-	struct err e;
-	bool ok = false;
-
-	switch (s->state) {
-	case SESSION_HELLO:
-		ok = g->type == FRAME_HELLO;
-		break;
-	case SESSION_READY:
-		ok = g->type == FRAME_OFFER || g->type == FRAME_SEND || g->type == FRAME_FETCH;
-		break;
-	case SESSION_OFFER:
-		ok = g->type == FRAME_BODIES;
-		break;
-	case SESSION_UPLOAD:
-		ok = g->type == FRAME_DATA || g->type == FRAME_END;
-		break;
-	default:
-		break;
-	}
-	if (g->type == FRAME_WAIT)
-		return 0;
-	if (!ok) {
-		char text[96];
-
-		snprintf(text, sizeof(text), "%s does not belong here", frames_name(g->type));
-		session_fail(s, "order", text);
-		return -1;
-	}
-	if (g->type != FRAME_DATA && g->type != FRAME_BODIES && g->type != FRAME_END &&
-	    frames_parse(g->type, g->p, g->n, &m, &e) < 0) {
-		session_fail(s, "frame", e.msg);
-		return -1;
-	}
-	switch (g->type) {
-	case FRAME_HELLO:
-		return got_hello(s, &m);
-	case FRAME_OFFER:
-		return got_offer(s, &m);
-	case FRAME_BODIES:
-		return got_bodies(s, g);
-	case FRAME_SEND:
-		return got_send(s, &m);
-	case FRAME_DATA:
-		return got_data(s, g);
-	case FRAME_FETCH:
-		return got_fetch(s, &m);
-	default:   /* END */
-		if (s->at != s->up.size) {
-			session_fail(s, "frame", "END before the last byte");
-			return -1;
-		}
-		s->state = SESSION_CHECK;
-		s->told = clock_mono_ms();
-		server_log(s->srv, s, "whole", s->up.id, s->at, NULL);
-		server_check(s->srv, s);
-		return 0;
-	}
 }
 
 static void feed(struct session *s, const unsigned char *p, size_t n)
@@ -394,7 +159,7 @@ static void feed(struct session *s, const unsigned char *p, size_t n)
 		rc = frames_next(&s->in, &p, &n, &g, &e);
 		if (rc < 0)
 			session_fail(s, "frame", e.msg);
-		if (rc < 1 || got_frame(s, &g) < 0)
+		if (rc < 1 || request_got(s, &g) < 0)
 			return;
 		if (n && !listens(s)) {
 			session_fail(s, "order", "a peer waits for what it asked for before it asks again");

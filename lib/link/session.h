@@ -72,10 +72,12 @@ struct server {
 
 struct session *session_new(struct server *srv, int fd, const char *address);
 void session_free(struct session *s);
+void session_say(struct session *s, enum frame type, const struct frames_msg *m);
 void session_fail(struct session *s, const char *code, const char *text);   /* ERROR, then the end */
 void session_tick(struct session *s, int64_t now);
 void session_receipt(struct session *s, const struct link_receipt *r);
 void session_error(struct session *s, const struct err *e);                 /* the outcome of an op as ERROR */
+int request_got(struct session *s, const struct frames_got *g);             /* one frame; -1: the session is closing */
 void server_log(struct server *srv, const struct session *s, const char *what, const char *id, uint64_t bytes, const char *text);
 void server_check(struct server *srv, struct session *s);                   /* takes s's upload and part */
 void server_take_over(struct server *srv, struct session *s, const struct link_upload *u);
