@@ -1,22 +1,8 @@
 /* Two states of a world: what counts as a difference. */
 #include "proof/internal.h"
-#include "unit.h"
+#include "unit_json.h"
 
 #include <stdlib.h>
-
-static json_t *J(const char *text)
-{
-	char *copy = buf_strdup(text);
-	struct err e = { 0 };
-	json_t *j;
-
-	for (char *p = copy; *p; p++)
-		if (*p == '\'')
-			*p = '"';
-	j = jsonio_parse(copy, strlen(copy), "the test's own", &e);
-	free(copy);
-	return j;
-}
 
 static size_t differences(const char *a, const char *b)
 {

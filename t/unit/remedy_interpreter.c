@@ -1,13 +1,12 @@
 /* Processes of an honest interpreter: which of them are the code, which only may be, and which are left alone. */
 #include "remedy/remedy.h"
-#include "unit.h"
+#include "remedy_case.h"
 
 #include <stdlib.h>
 
 #define BAD "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define PERL "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 #define OTHER "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
-#define CASE "{'id':'0123456789abcdef0123456789abcdef','host':{'id':'0123456789abcdef0123456789abcdef','name':'h'}}"
 #define SCRIPT "{'kind':'script','size':50,'paths':['/usr/share/.x/upd'],'sightings':[]}"
 #define PROCESS "'path':'/usr/bin/perl','sha256':'" PERL "','file':'/usr/share/.x/upd','end':'running'"
 #define GARDEN(argv, comm, more) "{'processes':[{'pid':9," PROCESS ",'argv':[" argv "],'comm':'" comm "'" more "}]}"
@@ -17,33 +16,6 @@
 #define INTERPRETER(sightings, signs) "{'kind':'file','size':3000,'paths':['/usr/bin/perl'],'signs':[" signs "],'sightings':[" sightings "]}"
 #define HONEST RUNS("30", "perl", "'/usr/bin/perl','/opt/daemon.pl'")
 #define KERNEL RUNS("40", "[kworker/1:2]", "'[kworker/1:2]'")
-
-static json_t *J(const char *text)
-{
-	char *copy = buf_strdup(text);
-	struct err e = { 0 };
-	json_t *j;
-
-	for (char *p = copy; *p; p++)
-		if (*p == '\'')
-			*p = '"';
-	j = jsonio_parse(copy, strlen(copy), "the test's own", &e);
-	if (!j)
-		printf("# %s: %s\n", copy, e.msg);
-	free(copy);
-	return j;
-}
-
-static void code(struct plan *p, const char *sha, const char *about, const char *dynamic, const char *verdict)
-{
-	json_t *a = J(about), *d = dynamic ? J(dynamic) : NULL, *v = json_pack("{s:s}", "verdict", verdict);
-	struct err e = { 0 };
-
-	OK(plan_code(p, sha, a, d, v, &e) == 0, "a piece of code is taken");
-	json_decref(a);
-	json_decref(d);
-	json_decref(v);
-}
 
 /* The plan of a malicious script that ran so, and an interpreter seen so on the host; extra: another script's about.json. */
 static json_t *make(const char *garden, const char *interpreter, const char *extra)

@@ -1,6 +1,6 @@
 /* The plan from what a case says: what gets into it, and what never does. */
 #include "remedy/remedy.h"
-#include "unit.h"
+#include "remedy_case.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -8,35 +8,6 @@
 #define A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 #define C "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
-#define CASE "{'id':'0123456789abcdef0123456789abcdef','host':{'id':'0123456789abcdef0123456789abcdef','name':'h'}}"
-
-/* JSON with single quotes. */
-static json_t *J(const char *text)
-{
-	char *copy = buf_strdup(text);
-	struct err e = { 0 };
-	json_t *j;
-
-	for (char *p = copy; *p; p++)
-		if (*p == '\'')
-			*p = '"';
-	j = jsonio_parse(copy, strlen(copy), "the test's own", &e);
-	if (!j)
-		printf("# %s: %s\n", copy, e.msg);
-	free(copy);
-	return j;
-}
-
-static void code(struct plan *p, const char *sha, const char *about, const char *dynamic, const char *verdict)
-{
-	json_t *a = J(about), *d = dynamic ? J(dynamic) : NULL, *v = json_pack("{s:s}", "verdict", verdict);
-	struct err e = { 0 };
-
-	OK(plan_code(p, sha, a, d, v, &e) == 0, "a piece of code is taken");
-	json_decref(a);
-	json_decref(d);
-	json_decref(v);
-}
 
 static struct plan *begin(void)
 {
