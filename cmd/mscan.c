@@ -65,10 +65,13 @@ struct output {
 static int put_about(void *ctx, const char *path, const json_t *about, struct err *e)
 {
 	const struct output *o = ctx;
+	json_t *marked = o->known ? json_copy((json_t *)(uintptr_t)about) : NULL;
+	int rc = 1;
 
-	if (o->known && index_find_hex(o->known, jsonio_str(about, "sha256"), NULL) && !decide_keep(about))
-		return 1;
-	return caseout_json(o->out, path, about, e);
+	if (!marked || decide_about(o->known, marked) != DECIDE_DROP)
+		rc = caseout_json(o->out, path, marked ? marked : about, e);
+	json_decref(marked);
+	return rc;
 }
 
 static int put_bytes(void *ctx, const char *path, int fd, int64_t offset, uint64_t size, struct err *e)

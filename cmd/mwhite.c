@@ -11,6 +11,8 @@ static const char usage[] =
 "       mwhite build -o INDEX [--dpkg] [--dir DIR]... [--list FILE]... [--all] [--root DIR] [-j]\n"
 "       mwhite add -d INDEX [-o INDEX] [sources as for build] [-j]\n"
 "       mwhite query -d INDEX [-j] DIGEST|FILE...\n"
+"       mwhite withdraw -d INDEX [-o INDEX] SOURCE...\n"
+"       mwhite sources -d INDEX [-j]\n"
 "       mwhite info -d INDEX [-j]\n"
 "Drops the pieces of code from a case whose digest is known good; builds and asks the index of such digests.\n"
 "  -d INDEX      the index to use\n"
@@ -25,7 +27,7 @@ static const char usage[] =
 "Examples:\n"
 "  mwhite build -o known.idx --dpkg --dir /opt && mscan | mwhite -d known.idx | mls\n"
 "  mwhite query -d known.idx /bin/sh\n"
-"Exit: 0 done; 1 something is unknown (query); 64 usage; 65 bad index, list or case; 66 no input; 74 input or output;\n"
+"Exit: 0 done; 1 something is unknown (query, withdraw); 64 usage; 65 bad index, list or case; 66 no input; 74 input or output;\n"
 "  75 try again later; 77 not permitted.\n";
 
 struct source { char kind; const char *path; };
@@ -55,7 +57,7 @@ static int build(const struct options *o, bool add, struct err *e)
 		return -1;
 	if (!(b = build_new(e)))
 		goto out;
-	if (old && build_add_index(b, old, e) < 0)
+	if (old && build_add_index(b, old, NULL, NULL, e) < 0)
 		goto abort;
 	for (size_t i = 0; i < o->n; i++) {
 		const struct source *src = &o->sources[i];
@@ -104,6 +106,28 @@ static struct index *open_index(const struct options *o, struct err *e)
 	return x;
 }
 
+static void print_answer(const struct options *o, const char *operand, const char *hex, const struct index_hit *hit)
+{
+	json_t *j, *mark = hit ? decide_mark(hit) : json_object();
+	const char *set = hit ? hit->source : NULL, *name, *between = "";
+	size_t len;
+
+	if (o->t.json) {
+		j = json_pack("{so ss sb}", "query", jsonio_name(operand), "sha256", hex, "known", hit != NULL);
+		json_object_update(j, mark);
+		jsonio_print(stdout, j);
+		json_decref(j);
+	} else if (hit) {
+		printf("known    %s  ", hex);
+		for (; source_next(&set, &name, &len); between = ", ")
+			printf("%s%s", between, err_qn(name, len));
+		printf("%s%s\n", hit->name ? "  " : "", hit->name ? err_q(hit->name) : "");
+	} else {
+		printf("unknown  %s  %s\n", hex, strcmp(hex, operand) ? err_q(operand) : "");
+	}
+	json_decref(mark);
+}
+
 static int query(const struct options *o, char **operands, struct err *e)
 {
 	struct index *x = open_index(o, e);
@@ -131,23 +155,52 @@ static int query(const struct options *o, char **operands, struct err *e)
 		}
 		known = index_find_hex(x, hex, &hit);
 		rc = known ? rc : EX_NO;
-		if (o->t.json) {
-			json_t *j = json_pack("{so ss sb}", "query", jsonio_name(*operands), "sha256", hex, "known", known);
-
-			if (known)
-				json_object_set_new(j, "source", jsonio_name(hit.source));
-			if (hit.name)
-				json_object_set_new(j, "name", jsonio_name(hit.name));
-			jsonio_print(stdout, j);
-			json_decref(j);
-		} else if (known) {
-			printf("known    %s  %s%s%s\n", hex, err_q(hit.source), hit.name ? "  " : "", hit.name ? err_q(hit.name) : "");
-		} else {
-			printf("unknown  %s  %s\n", hex, strcmp(hex, *operands) ? err_q(*operands) : "");
-		}
+		print_answer(o, *operands, hex, known ? &hit : NULL);
 	}
 	index_close(x);
 	return rc;
+}
+
+static int withdraw(const struct options *o, char **names, struct err *e)
+{
+	uint64_t left = 0, gone = 0;
+
+	if (!o->index)
+		tool_usage(&o->t, "which index? give -d INDEX");
+	if (!*names)
+		tool_usage(&o->t, "which source is withdrawn? 'mwhite sources' lists them");
+	if (withdraw_run(o->index, o->t.out ? o->t.out : o->index, names, &left, &gone, e) < 0)
+		return -1;
+	if (o->t.json)
+		printf("{\"gone\":%llu,\"digests\":%llu}\n", (unsigned long long)gone, (unsigned long long)left);
+	else if (msg_get_level() >= 0)
+		fprintf(stderr, "mwhite: %llu digests withdrawn, %llu left\n", (unsigned long long)gone, (unsigned long long)left);
+	return 0;
+}
+
+/* Who vouches for how many digests, and for how many of these alone. */
+static int sources(const struct options *o, struct err *e)
+{
+	struct index *x = open_index(o, e);
+	json_t *all, *j;
+	size_t i;
+
+	if (!x)
+		return -1;
+	all = source_counts(x);
+	json_array_foreach(all, i, j) {
+		struct buf name = {0};
+
+		if (o->t.json)
+			jsonio_print(stdout, j);
+		else if (!jsonio_tobytes(jsonio_str(j, "source"), &name))
+			printf("%10lld %10lld  %s\n", (long long)jsonio_int(j, "digests", 0), (long long)jsonio_int(j, "alone", 0),
+				err_q(buf_str(&name)));
+		buf_free(&name);
+	}
+	json_decref(all);
+	index_close(x);
+	return 0;
 }
 
 static int info(const struct options *o, struct err *e)
@@ -183,26 +236,15 @@ struct filter { const struct index *x; bool keep_all; uint64_t seen, known, kept
 static int about(void *ctx, const char *sha256, json_t *a, struct err *e)
 {
 	struct filter *f = ctx;
-	struct index_hit hit;
-	const char *why;
-	json_t *mark;
+	enum decision d = decide_about(f->x, a);
 
+	(void)sha256;
 	(void)e;
 	f->seen++;
-	json_object_del(a, "known");
-	if (!index_find_hex(f->x, sha256, &hit))
-		return 1;
-	f->known++;
-	why = decide_keep(a);
-	if (!why && !f->keep_all)
+	f->known += d != DECIDE_UNKNOWN;
+	if (d == DECIDE_DROP && !f->keep_all)
 		return 0;
-	f->kept++;
-	mark = json_pack("{so}", "source", jsonio_name(hit.source));
-	if (hit.name)
-		json_object_set_new(mark, "name", jsonio_name(hit.name));
-	if (why)
-		json_object_set_new(mark, "kept", json_string(why));
-	json_object_set_new(a, "known", mark);
+	f->kept += d != DECIDE_UNKNOWN;
 	return 1;
 }
 
@@ -257,10 +299,14 @@ int main(int argc, char **argv)
 
 	if (!strcmp(verb, "query"))
 		rc = query(&o, operands + 1, &e);
+	else if (!strcmp(verb, "withdraw"))
+		rc = withdraw(&o, operands + 1, &e);
 	else if (*verb && operands[1])
 		tool_usage(&o.t, "unexpected operand %s", err_q(operands[1]));
 	else if (!strcmp(verb, "build") || !strcmp(verb, "add"))
 		rc = build(&o, *verb == 'a', &e);
+	else if (!strcmp(verb, "sources"))
+		rc = sources(&o, &e);
 	else if (!strcmp(verb, "info"))
 		rc = info(&o, &e);
 	else

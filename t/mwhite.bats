@@ -64,7 +64,7 @@ pack() {
 	[[ $stderr == *"2 digests known: 5 files, 4 of them code, 2 matched, 1 altered, 1 missing"* ]]
 	run --separate-stderr mwhite query -d k.idx "$(sha root/usr/bin/good)" root/usr/lib/plugin
 	[ "$status" -eq 0 ]
-	[[ ${lines[0]} == "known "*"'tools 1.0-1'  '/bin/good'" ]]
+	[[ ${lines[0]} == "known "*"'dpkg tools 1.0-1'  '/bin/good'" ]]
 	[[ ${lines[1]} == "known "*"'/usr/lib/plugin'" ]]
 	run --separate-stderr mwhite query -d k.idx root/usr/bin/altered root/usr/bin/good root/usr/share/words
 	[ "$status" -eq 1 ]
@@ -98,9 +98,9 @@ pack() {
 	mwhite -q build -o k.idx --dpkg --root root
 	run --separate-stderr mwhite query -d k.idx root/etc/cron.d/job root/usr/lib/plugin root/usr/lib/plugin.distrib root/etc/cron.d/changed
 	[ "$status" -eq 1 ]
-	[[ ${lines[0]} == "known "*"'cfg 2'"* ]]
-	[[ ${lines[1]} == "known "*"'other 4'"* ]]
-	[[ ${lines[2]} == "known "*"'tools 1.0-1'"* ]]
+	[[ ${lines[0]} == "known "*"'dpkg cfg 2'"* ]]
+	[[ ${lines[1]} == "known "*"'dpkg other 4'"* ]]
+	[[ ${lines[2]} == "known "*"'dpkg tools 1.0-1'"* ]]
 	[[ ${lines[3]} == "unknown "* ]]
 }
 
@@ -134,7 +134,7 @@ pack() {
 	mwhite -q build -o k.idx --dpkg --root root
 	run --separate-stderr mwhite query -d k.idx /bin/dash
 	[ "$status" -eq 0 ]
-	[[ $output == *"'dash "* ]]
+	[[ $output == *"'dpkg dash "* ]]
 }
 
 @test "add merges, keeps what was there, and leaves it alone on failure" {
@@ -286,4 +286,54 @@ pack() {
 	[ "$(sha k.idx)" = "$before" ]
 	mwhite -q add -d k.idx --list list
 	mwhite query -d k.idx a
+}
+
+@test "all who vouch are told, and a source that is withdrawn takes with it what nobody else vouches for" {
+	little_system
+	mwhite -q build -o k.idx --dpkg --root root
+	mkdir opt
+	cp root/usr/bin/good opt/good
+	printf '#!/bin/sh\necho mine\n' >opt/mine
+	mwhite -q add -d k.idx --dir opt
+	run --separate-stderr mwhite query -d k.idx root/usr/bin/good opt/mine
+	[ "$status" -eq 0 ]
+	[[ ${lines[0]} == "known "*"  'dpkg tools 1.0-1', 'dir $PWD/opt'  '/bin/good'" ]]
+	[[ ${lines[1]} == "known "*"  'dir $PWD/opt'  '$PWD/opt/mine'" ]]
+	run --separate-stderr mwhite query -j -d k.idx root/usr/bin/good
+	[ "$(jq -c '[.source,.sources]' <<<"$output")" = "[\"dpkg tools 1.0-1\",[\"dpkg tools 1.0-1\",\"dir $PWD/opt\"]]" ]
+	run --separate-stderr mwhite sources -j -d k.idx
+	[ "$(jq -sc 'map([.digests,.alone])' <<<"$output")" = "[[2,1],[2,1]]" ]
+	run --separate-stderr mwhite sources -d k.idx
+	[[ ${lines[1]} =~ ^\ +2\ +1\ \ "'dir $PWD/opt'"$ ]]
+	run --separate-stderr mwhite withdraw -d k.idx "dir $PWD/opt"
+	[ "$status" -eq 0 ]
+	[ "$stderr" = "mwhite: 1 digests withdrawn, 2 left" ]
+	mwhite query -d k.idx root/usr/bin/good
+	run mwhite query -d k.idx opt/mine
+	[ "$status" -eq 1 ]
+	before=$(sha k.idx)
+	fails 1 mwhite withdraw -d k.idx "dir $PWD/opt"
+	fails 64 mwhite withdraw -d k.idx
+	fails 64 mwhite withdraw
+	[ "$(sha k.idx)" = "$before" ]
+	run --separate-stderr mwhite withdraw -j -d k.idx -o none.idx dpkg
+	[ "$(jq -c '[.gone,.digests]' <<<"$output")" = "[2,0]" ]
+	run mwhite query -d none.idx root/usr/bin/good
+	[ "$status" -eq 1 ]
+	mwhite query -d k.idx root/usr/bin/good
+}
+
+@test "mscan -w and mscan | mwhite -d leave the same of a case" {
+	cp /bin/true known
+	printf '#!/bin/sh\necho unknown\n' >unknown
+	sha256sum known >list
+	mwhite -q build -o k.idx --list list
+	mscan -f known unknown -o all.case
+	mscan -w k.idx -f known unknown -o one.case
+	mwhite -d k.idx -o two.case all.case
+	for c in one two; do
+		mls -j $c.case | jq -S 'del(.time)' >$c.json
+	done
+	cmp one.json two.json
+	[ "$(jq -s length one.json)" -eq 1 ]
 }

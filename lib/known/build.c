@@ -1,6 +1,7 @@
 /* build: makes an index. Entries are sorted in runs of a million, spilled to unnamed files and merged: memory stays bounded. */
 #include "known/known.h"
 #include "known/known-format.h"
+#include "known/sources.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,6 +23,9 @@ struct run {
 	size_t len, next;
 };
 
+/* The numbers here of the members of a source of another index; none: it is left behind. */
+struct vouchers { uint32_t *number; size_t count; };
+
 struct build {
 	struct entry *entries;
 	size_t len;
@@ -31,10 +35,10 @@ struct build {
 	size_t n_runs;
 	struct buf text_tail;           /* not yet written to text */
 	uint64_t text_size;
-	struct buf source_table;        /* 4 bytes a source */
-	uint32_t sources;
-	json_t *numbers;                /* name of a source: its number */
-	const struct index *base;       /* what it has is not added again */
+	struct sources *sources;
+	const struct index *base;       /* what it has from the same source is not added again */
+	struct vouchers *base_vouchers; /* of each of its sources */
+	uint64_t base_sources;
 	unsigned from;
 	int64_t created, dpkg_time;
 	bool names_full;
@@ -46,7 +50,7 @@ struct build *build_new(struct err *e)
 
 	b->spill = b->text = -1;
 	b->created = clock_now();
-	b->numbers = json_object();
+	b->sources = sources_new();
 	if ((b->spill = io_tmp(e)) < 0 || (b->text = io_tmp(e)) < 0) {
 		build_abort(b);
 		return NULL;
@@ -80,26 +84,7 @@ static int add_text(struct build *b, const char *s, uint32_t *offset, struct err
 
 int build_source(struct build *b, const char *name, uint32_t *source, struct err *e)
 {
-	unsigned char place[4];
-	uint32_t offset;
-	int rc;
-
-	json_t *seen = json_object_get(b->numbers, name);
-
-	if (seen) {
-		*source = (uint32_t)json_integer_value(seen);
-		return 0;
-	}
-	if ((rc = add_text(b, name, &offset, e)) < 0)
-		return -1;
-	if (rc || b->sources == UINT32_MAX)
-		return err_set(e, EX_DATAERR, "too many sources for one index");
-	format_put32(place, offset);
-	buf_add(&b->source_table, place, sizeof(place));
-	if (json_object_set_new_nocheck(b->numbers, name, json_integer(b->sources)) < 0)
-		return err_set(e, EX_OSERR, "out of memory");
-	*source = b->sources++;
-	return 0;
+	return sources_number(b->sources, name, source, e);
 }
 
 static int order(const void *pa, const void *pb)
@@ -132,12 +117,25 @@ static int spill_run(struct build *b, struct err *e)
 	return 0;
 }
 
+/* Whether the index that was added has the digest from this source. */
+static bool in_base(const struct build *b, const unsigned char *digest, uint32_t source)
+{
+	struct index_hit hit;
+
+	if (!b->base || !index_find(b->base, digest, &hit) || hit.number >= index_sources(b->base))
+		return false;
+	for (size_t i = 0; i < b->base_vouchers[hit.number].count; i++)
+		if (b->base_vouchers[hit.number].number[i] == source)
+			return true;
+	return false;
+}
+
 int build_add(struct build *b, const unsigned char digest[KNOWN_DIGEST], uint32_t source, const char *name, struct err *e)
 {
 	struct entry *n;
 	uint32_t at = FORMAT_NO_NAME;
 
-	if (b->base && index_find(b->base, digest, NULL))
+	if (in_base(b, digest, source))
 		return 0;
 	if (b->len == RUN_ENTRIES && spill_run(b, e) < 0)
 		return -1;
@@ -158,33 +156,59 @@ int build_add(struct build *b, const unsigned char digest[KNOWN_DIGEST], uint32_
 	return 0;
 }
 
-int build_add_index(struct build *b, const struct index *x, struct err *e)
+/* What each member of a set is called from now on. */
+static int rename_set(struct build *b, const char *set, build_rename_fn *fn, void *ctx, struct vouchers *v, struct err *e)
 {
-	uint32_t *numbers = buf_realloc(NULL, index_sources(x) + 1, sizeof(*numbers));
-	int rc = -1;
+	const char *name;
+	size_t len;
 
+	while (source_next(&set, &name, &len)) {
+		struct buf old = {0}, new = {0};
+		uint32_t number;
+		bool twice = false;
+		int rc = 0;
+
+		buf_add(&old, name, len);
+		if (!fn || fn(ctx, buf_str(&old), &new)) {
+			rc = sources_number(b->sources, new.len ? buf_str(&new) : buf_str(&old), &number, e);
+			for (size_t i = 0; !rc && i < v->count; i++)
+				twice |= v->number[i] == number;
+			if (!rc && !twice) {
+				v->number = buf_realloc(v->number, v->count + 1, sizeof(*v->number));
+				v->number[v->count++] = number;
+			}
+		}
+		buf_free(&old);
+		buf_free(&new);
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int build_add_index(struct build *b, const struct index *x, build_rename_fn *fn, void *ctx, struct err *e)
+{
+	struct vouchers *v = b->base_vouchers = buf_alloc((index_sources(x) + 1) * sizeof(*v));
+
+	b->base_sources = index_sources(x);
 	for (uint64_t i = 0; i < index_sources(x); i++)
-		if (build_source(b, index_source(x, i), &numbers[i], e) < 0)
-			goto out;
+		if (rename_set(b, index_source(x, i), fn, ctx, &v[i], e) < 0)
+			return -1;
 	for (uint64_t i = 0; i < index_count(x); i++) {
 		struct index_hit hit;
 		const unsigned char *digest = index_get(x, i, &hit);
 
-		if (hit.number >= index_sources(x)) {
-			err_set(e, EX_DATAERR, "the whitelist index is damaged: an entry without a source");
-			goto out;
-		}
-		if (build_add(b, digest, numbers[hit.number], hit.name, e) < 0)
-			goto out;
+		if (hit.number >= index_sources(x))
+			return err_set(e, EX_DATAERR, "the whitelist index is damaged: an entry without a source");
+		for (size_t k = 0; k < v[hit.number].count; k++)
+			if (build_add(b, digest, v[hit.number].number[k], hit.name, e) < 0)
+				return -1;
 	}
 	b->base = x;
 	b->from |= index_from(x);
 	if (index_dpkg_time(x) > b->dpkg_time)
 		b->dpkg_time = index_dpkg_time(x);
-	rc = 0;
-out:
-	free(numbers);
-	return rc;
+	return 0;
 }
 
 void build_from(struct build *b, unsigned from, int64_t when)
@@ -263,16 +287,69 @@ static int put(struct output *o, const void *p, size_t n, struct err *e)
 	return 0;
 }
 
+/* One digest, and who vouches for it. */
+struct merged {
+	unsigned char digest[KNOWN_DIGEST];
+	uint32_t name, source[CAP_VOUCHERS];
+	size_t sources;
+	uint64_t count;                 /* of digests before and with it */
+};
+
+static int flush_records(int records, struct buf *tail, struct err *e)
+{
+	if (io_write(records, tail->p, tail->len) < 0)
+		return err_sys(e, "cannot write a temporary file");
+	buf_clear(tail);
+	return 0;
+}
+
+static int put_merged(struct build *b, const struct merged *m, struct output *out, int records, struct buf *tail, struct err *e)
+{
+	unsigned char record[FORMAT_RECORD];
+	uint32_t source;
+
+	if (!m->count)
+		return 0;
+	if (sources_set(b->sources, m->source, m->sources, &source, e) < 0)
+		return -1;
+	format_put32(record, source);
+	format_put32(record + 4, m->name);
+	buf_add(tail, record, sizeof(record));
+	if (!(m->count & 0xfffff))
+		progress("merge", m->count, 0);
+	if (put(out, m->digest, KNOWN_DIGEST, e) < 0)
+		return -1;
+	return tail->len >= MIB ? flush_records(records, tail, e) : 0;
+}
+
+/* Entries come in order, those of one digest by the number of their source. */
+static int merge_entry(struct build *b, const struct entry *t, struct merged *m, struct output *out, int records, struct buf *tail,
+                       struct err *e)
+{
+	if (m->count && !memcmp(t->digest, m->digest, KNOWN_DIGEST)) {
+		if (m->source[m->sources - 1] != t->source && m->sources < CAP_VOUCHERS)
+			m->source[m->sources++] = t->source;
+		return 0;
+	}
+	if (put_merged(b, m, out, records, tail, e) < 0)
+		return -1;
+	memcpy(m->digest, t->digest, KNOWN_DIGEST);
+	m->source[0] = t->source;
+	m->sources = 1;
+	m->name = t->name;
+	m->count++;
+	return 0;
+}
+
 /* Writes the digests in order, each once, to out; what belongs to them to the file records. */
 static int merge(struct build *b, struct output *out, int records, uint64_t *count, struct err *e)
 {
 	struct run **heap = buf_realloc(NULL, b->n_runs + 1, sizeof(struct run *));
+	struct merged m = {.count = 0};
 	struct buf tail = {0};
-	unsigned char last[KNOWN_DIGEST];
 	size_t n = 0;
 	int rc = -1;
 
-	*count = 0;
 	for (size_t i = 0; i < b->n_runs; i++) {
 		if (refill(b, &b->runs[i], e) < 0)
 			goto out;
@@ -281,28 +358,8 @@ static int merge(struct build *b, struct output *out, int records, uint64_t *cou
 	for (size_t i = n / 2; i-- > 0;)
 		sift(heap, n, i);
 	while (n) {
-		const struct entry *t = head(heap[0]);
-
-		if (!*count || memcmp(t->digest, last, KNOWN_DIGEST)) {
-			unsigned char record[FORMAT_RECORD];
-
-			format_put32(record, t->source);
-			format_put32(record + 4, t->name);
-			buf_add(&tail, record, sizeof(record));
-			memcpy(last, t->digest, KNOWN_DIGEST);
-			if (put(out, t->digest, KNOWN_DIGEST, e) < 0)
-				goto out;
-			++*count;
-			if (!(*count & 0xfffff))
-				progress("merge", *count, 0);
-		}
-		if (tail.len >= MIB) {
-			if (io_write(records, tail.p, tail.len) < 0) {
-				err_sys(e, "cannot write a temporary file");
-				goto out;
-			}
-			buf_clear(&tail);
-		}
+		if (merge_entry(b, head(heap[0]), &m, out, records, &tail, e) < 0)
+			goto out;
 		if (++heap[0]->next == heap[0]->len) {
 			if (refill(b, heap[0], e) < 0)
 				goto out;
@@ -312,16 +369,31 @@ static int merge(struct build *b, struct output *out, int records, uint64_t *cou
 		if (n)
 			sift(heap, n, 0);
 	}
-	if (io_write(records, tail.p, tail.len) < 0) {
-		err_sys(e, "cannot write a temporary file");
-		goto out;
-	}
-	rc = 0;
+	rc = put_merged(b, &m, out, records, &tail, e) < 0 || flush_records(records, &tail, e) < 0 ? -1 : 0;
+	*count = m.count;
 out:
 	progress_end();
 	buf_free(&tail);
 	free(heap);
 	return rc;
+}
+
+/* The names of the sources into the text, and where they stand there. */
+static int put_sources(struct build *b, struct output *o, struct err *e)
+{
+	unsigned char place[4];
+
+	for (size_t i = 0; i < sources_count(b->sources); i++) {
+		uint32_t offset = 0;
+		int rc = add_text(b, sources_name(b->sources, (uint32_t)i), &offset, e);
+
+		if (rc)
+			return rc < 0 ? -1 : err_set(e, EX_DATAERR, "too many sources for one index");
+		format_put32(place, offset);
+		if (put(o, place, sizeof(place), e) < 0)
+			return -1;
+	}
+	return flush_text(b, e);
 }
 
 static int put_file(struct output *o, int fd, struct err *e)
@@ -353,7 +425,7 @@ static int put_header(struct build *b, struct output *o, uint64_t count, struct 
 	format_put32(h + AT_HEADER_SIZE, FORMAT_HEADER);
 	format_put64(h + AT_FILE_SIZE, o->size + FORMAT_HEADER);
 	format_put64(h + AT_COUNT, count);
-	format_put64(h + AT_SOURCES, b->sources);
+	format_put64(h + AT_SOURCES, sources_count(b->sources));
 	format_put64(h + AT_TEXT, b->text_size);
 	format_put64(h + AT_CREATED, (uint64_t)b->created);
 	format_put64(h + AT_DPKG_TIME, (uint64_t)b->dpkg_time);
@@ -380,7 +452,7 @@ int build_finish(struct build *b, const char *path, uint64_t *count, struct err 
 	int records = -1, rc = -1;
 	uint64_t n = 0;
 
-	if (spill_run(b, e) < 0 || flush_text(b, e) < 0 || (records = io_tmp(e)) < 0)
+	if (spill_run(b, e) < 0 || (records = io_tmp(e)) < 0)
 		goto out;
 	free(b->entries);
 	b->entries = NULL;
@@ -392,8 +464,7 @@ int build_finish(struct build *b, const char *path, uint64_t *count, struct err 
 		err_sys(e, "cannot write an index to %s", err_q(path));
 		goto out;
 	}
-	if (merge(b, &o, records, &n, e) < 0 || put_file(&o, records, e) < 0 ||
-	    put(&o, b->source_table.p ? b->source_table.p : (const void *)"", b->source_table.len, e) < 0 ||
+	if (merge(b, &o, records, &n, e) < 0 || put_file(&o, records, e) < 0 || put_sources(b, &o, e) < 0 ||
 	    put_file(&o, b->text, e) < 0 || put(&o, NULL, 0, e) < 0 || put_header(b, &o, n, e) < 0)
 		goto out;
 	rc = atomic_commit(a, e);
@@ -416,9 +487,11 @@ void build_abort(struct build *b)
 	for (size_t i = 0; i < b->n_runs; i++)
 		free(b->runs[i].p);
 	free(b->entries);
-	json_decref(b->numbers);
+	for (uint64_t i = 0; b->base_vouchers && i < b->base_sources; i++)
+		free(b->base_vouchers[i].number);
+	free(b->base_vouchers);
+	sources_free(b->sources);
 	buf_free(&b->text_tail);
-	buf_free(&b->source_table);
 	io_close(&b->spill);
 	io_close(&b->text);
 	free(b);

@@ -75,3 +75,33 @@ const char *decide_keep(const json_t *about)
 	}
 	return NULL;
 }
+
+json_t *decide_mark(const struct index_hit *hit)
+{
+	json_t *mark = json_object(), *names = source_names(hit->source);
+
+	json_object_set(mark, "source", json_array_size(names) ? json_array_get(names, 0) : json_null());
+	if (json_array_size(names) > 1)
+		json_object_set(mark, "sources", names);
+	if (hit->name)
+		json_object_set_new(mark, "name", jsonio_name(hit->name));
+	json_decref(names);
+	return mark;
+}
+
+enum decision decide_about(const struct index *x, json_t *about)
+{
+	struct index_hit hit;
+	const char *why, *sha256 = jsonio_str(about, "sha256");
+	json_t *mark;
+
+	json_object_del(about, "known");
+	if (!sha256 || !index_find_hex(x, sha256, &hit))
+		return DECIDE_UNKNOWN;
+	why = decide_keep(about);
+	mark = decide_mark(&hit);
+	if (why)
+		json_object_set_new(mark, "kept", json_string(why));
+	json_object_set_new(about, "known", mark);
+	return why ? DECIDE_KEEP : DECIDE_DROP;
+}

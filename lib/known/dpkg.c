@@ -16,7 +16,7 @@
 
 struct package {
 	char *name;                     /* without the architecture */
-	char *source;                   /* "coreutils 9.1-1" */
+	char *source;                   /* "dpkg coreutils 9.1-1" */
 	bool installed;
 	uint32_t number;                /* of the source; set when it was needed */
 	bool numbered;
@@ -91,7 +91,7 @@ static void end_paragraph(struct dpkg *d, struct paragraph *g)
 		p = &d->packages[d->n];
 		memset(p, 0, sizeof(*p));
 		p->name = buf_strdup(g->name);
-		p->source = buf_printf("%s %s", g->name, g->version);
+		p->source = buf_printf("dpkg %s %s", g->name, g->version);
 		p->installed = g->installed;
 		with_arch = buf_printf("%s:%s", g->name, g->arch ? g->arch : "");
 		json_object_set_new_nocheck(d->by_name, with_arch, json_integer((json_int_t)d->n));

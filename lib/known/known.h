@@ -17,7 +17,7 @@ enum { KNOWN_FROM_DPKG = 1, KNOWN_FROM_DIR = 2, KNOWN_FROM_LIST = 4 };
 
 struct index;
 struct index_hit {
-	const char *source;   /* "coreutils 9.1-1", "dir /opt", "list nsrl.csv": until index_close */
+	const char *source;   /* "dpkg coreutils 9.1-1", "dir /opt": until index_close. A set where several vouch: source_next() */
 	const char *name;     /* the file it was seen as, or NULL */
 	uint32_t number;      /* of the source, below index_sources() */
 };
@@ -40,19 +40,38 @@ int64_t index_dpkg_time(const struct index *x);      /* when dpkg's database was
 bool index_outdated(const struct index *x, const char *root);
 void index_close(struct index *x);
 
+/* ---- sources.c: who vouches for a digest: the kind of source, a blank, what it is called ---- */
+
+/* The names in a set, one by one: *set moves on; name is not NUL-terminated. False at the end. */
+bool source_next(const char **set, const char **name, size_t *len);
+bool source_has(const char *set, const char *source);
+json_t *source_names(const char *set);               /* an array of names; new reference */
+/* An array of {"source","digests","alone"}: who vouches for how many, and for how many of them nobody else does. */
+json_t *source_counts(const struct index *x);
+
 /* ---- build.c: makes an index; memory stays bounded, sorted runs are spilled to unnamed files ---- */
 
 struct build;
 struct build *build_new(struct err *e);
 /* The number of a source, by its name. */
 int build_source(struct build *b, const char *name, uint32_t *source, struct err *e);
-/* The first of equal digests stays. name may be NULL. */
+/* Of equal digests the first name stays, and all sources. name may be NULL. */
 int build_add(struct build *b, const unsigned char digest[KNOWN_DIGEST], uint32_t source, const char *name, struct err *e);
-/* All of another index; x must live until build_finish: what it has is not added again. */
-int build_add_index(struct build *b, const struct index *x, struct err *e);
+/* What becomes of a source (no set) of another index: false: it is withdrawn; true: it stays, under the name in new_name when
+ * that is not empty. */
+typedef bool build_rename_fn(void *ctx, const char *name, struct buf *new_name);
+/* All of another index, once; fn may be NULL. x must live until build_finish: what it has is not added again. An entry whose
+ * sources are all withdrawn is left out. */
+int build_add_index(struct build *b, const struct index *x, build_rename_fn *fn, void *ctx, struct err *e);
 void build_from(struct build *b, unsigned from, int64_t when);                /* notes a kind of source, KNOWN_FROM_* */
 int build_finish(struct build *b, const char *path, uint64_t *count, struct err *e);   /* atomically; frees b in any case */
 void build_abort(struct build *b);
+
+/* ---- withdraw.c ---- */
+
+/* The index at path without what only these sources (their names, or kinds of sources; NULL behind the last) vouch for, to out.
+ * 1 when one of them vouches for nothing: nothing is written then. */
+int withdraw_run(const char *path, const char *out, char *const *names, uint64_t *left, uint64_t *gone, struct err *e);
 
 /* ---- crew.c: two threads that read files once, for both sums ---- */
 
@@ -97,5 +116,10 @@ int list_add(struct build *b, const char *path, struct known_stats *s, struct er
 /* Whether the piece of code that about.json describes, whose digest is known good, may be dropped: not when its memory was
  * changed, nor when a sign says that the program is misused (mwhite(1) lists them). NULL: it may; else the reason to keep. */
 const char *decide_keep(const json_t *about);
+enum decision { DECIDE_UNKNOWN, DECIDE_DROP, DECIDE_KEEP };
+/* Looks the piece of code up that about.json describes, and sets its "known" (muss-case(5)), or removes it. */
+enum decision decide_about(const struct index *x, json_t *about);
+/* {"source","sources"?,"name"?}: who vouches; new reference. */
+json_t *decide_mark(const struct index_hit *hit);
 
 #endif

@@ -1,0 +1,65 @@
+/* withdraw: takes sources out of an index; what another source vouches for as well stays. */
+#include "known/known.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct withdrawal {
+	char *const *names;
+	bool *met;
+};
+
+/* "dir /opt" is that folder, "dir" are all folders. */
+static bool named(const char *name, const char *source)
+{
+	size_t n = strlen(name);
+
+	return !strcmp(name, source) || (!strchr(name, ' ') && !strncmp(name, source, n) && source[n] == ' ');
+}
+
+static bool stays(void *ctx, const char *source, struct buf *new_name)
+{
+	struct withdrawal *w = ctx;
+	bool stay = true;
+
+	(void)new_name;
+	for (size_t i = 0; w->names[i]; i++)
+		if (named(w->names[i], source)) {
+			w->met[i] = true;
+			stay = false;
+		}
+	return stay;
+}
+
+static int all_met(const struct withdrawal *w, const char *path, struct err *e)
+{
+	for (size_t i = 0; w->names[i]; i++)
+		if (!w->met[i])
+			return err_set(e, EX_NO, "%s vouches for nothing in %s; 'mwhite sources' lists who does", err_q(w->names[i]), err_q(path));
+	return 0;
+}
+
+int withdraw_run(const char *path, const char *out, char *const *names, uint64_t *left, uint64_t *gone, struct err *e)
+{
+	struct index *x = index_open(path, e);
+	struct withdrawal w = {.names = names};
+	struct build *b = NULL;
+	size_t n = 0;
+	int rc = -1;
+
+	if (!x)
+		return -1;
+	while (names[n])
+		n++;
+	w.met = buf_alloc((n + 1) * sizeof(*w.met));
+	if (!(b = build_new(e)) || build_add_index(b, x, stays, &w, e) < 0 || all_met(&w, path, e) < 0)
+		goto out;
+	rc = build_finish(b, out, left, e);
+	b = NULL;
+	*gone = index_count(x) - *left;
+out:
+	build_abort(b);
+	free(w.met);
+	index_close(x);
+	return rc;
+}
