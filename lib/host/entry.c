@@ -41,6 +41,8 @@ json_t *entry_sighting(const struct startup *s, unsigned line, const char *text,
 		json_object_set_new(o, "link", jsonio_name(s->link));
 	if (s->h->dpkg && dpkg_owns(s->h->dpkg, s->path))
 		json_object_set_new(o, "owned", json_true());
+	if (s->h->container)
+		json_object_set_new(o, "container", jsonio_name(s->h->container));
 	return o;
 }
 
@@ -168,9 +170,9 @@ static void absolute(const struct entry *en, const char *path, char out[PATH_MAX
 static int open_regular(const struct host *h, const char *path, bool must_run)
 {
 	struct stat st;
-	int fd = rooted_open(h->root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	int fd = rooted_regular(h->root, path, &st);
 
-	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (must_run && !(st.st_mode & 0111))))
+	if (fd >= 0 && must_run && !(st.st_mode & 0111))
 		io_close(&fd);
 	return fd;
 }

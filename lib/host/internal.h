@@ -53,6 +53,7 @@ struct host {
 	int root;                 /* the root folder */
 	char *root_path;          /* "" for "/" */
 	bool live;
+	const char *container;    /* names the container whose root is being read, NULL: our own (startup_scan_root) */
 	int proc;                 /* /proc */
 	ino_t mntns;              /* our own mount namespace, 0 unknown */
 	struct dpkg *dpkg;        /* NULL: no package database */
@@ -142,6 +143,9 @@ void dpkg_close(struct dpkg *d);
 
 /* Opens for reading, links resolved as if chrooted there. -1 errno. */
 int rooted_open(int root, const char *path, int flags);
+/* Opens a regular file for reading; nothing else is ever opened, since to open a device may do something. st may be
+ * NULL, else gets the file's. -1 errno: EINVAL when it is no regular file. */
+int rooted_regular(int root, const char *path, struct stat *st);
 /* The canonical path below root of an open file, in out (PATH_MAX). 0, or -1. */
 int rooted_path(const struct host *h, int fd, char *out, size_t size);
 
@@ -340,7 +344,14 @@ void entry_settle(struct startup *s);
 
 /* ---- startup.c: places; forms.c: the forms of their files ---- */
 
+/* The places below h's own root. */
 int startup_scan(struct host *h, struct err *e);
+/*
+ * The same below another root of the running machine, as a container has: `root` is its root folder (O_PATH does, as
+ * /proc/PID/root opened), and stays the caller's. Files are held against the package database below that root. Each
+ * sighting bears `label` as "container", and paths are as seen from there. The caller sees to it that a root is read once.
+ */
+int startup_scan_root(struct host *h, int root, const char *label, struct err *e);
 
 enum form {
 	FORM_CRON_SYSTEM, FORM_CRON_USER, FORM_ANACRON, FORM_SCRIPT, FORM_UNIT, FORM_DESKTOP, FORM_PRELOAD, FORM_MODULES,

@@ -19,6 +19,29 @@ int rooted_open(int root, const char *path, int flags)
 	return (int)fd;
 }
 
+int rooted_regular(int root, const char *path, struct stat *st)
+{
+	int fd = rooted_open(root, path, O_PATH), opened = -1;
+	struct stat mine;
+	char link[64];
+	int saved;
+
+	if (!st)
+		st = &mine;
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, st) == 0) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		errno = EINVAL;
+		if (S_ISREG(st->st_mode))
+			opened = open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	}
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return opened;
+}
+
 int rooted_path(const struct host *h, int fd, char *out, size_t size)
 {
 	char link[64], full[PATH_MAX];

@@ -139,9 +139,8 @@ static bool has_ending(const char *name, const char *endings)
 static void read_file(struct walk *w, const char *path)
 {
 	struct startup *s = w->s;
-	int fd = rooted_open(w->h->root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY), parent;
+	int fd = rooted_regular(w->h->root, path, NULL), parent;
 	char link[4096], folder[PATH_MAX], *name;
-	struct stat st;
 	ssize_t n = -1;
 
 	if (fd < 0) {
@@ -149,8 +148,6 @@ static void read_file(struct walk *w, const char *path)
 			host_missed(w->h, "some start-up files may not be read");
 		return;
 	}
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		goto out;
 	snprintf(folder, sizeof(folder), "%s", path);
 	name = strrchr(folder, '/');
 	*name++ = '\0';
@@ -308,7 +305,7 @@ static void read_homes(struct walk *w)
 	struct buf passwd = { 0 };
 	struct err e;
 	char *line, *rest;
-	int fd = rooted_open(w->h->root, "/etc/passwd", O_RDONLY);
+	int fd = rooted_regular(w->h->root, "/etc/passwd", NULL);
 
 	read_home(w, "/root");
 	if (fd < 0)
@@ -346,4 +343,31 @@ int startup_scan(struct host *h, struct err *e)
 	free(w.s);
 	free(w.done);
 	return 0;
+}
+
+int startup_scan_root(struct host *h, int root, const char *label, struct err *e)
+{
+	char link[64], path[PATH_MAX];
+	struct host saved = *h;
+	ssize_t n;
+	int rc;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", root);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n <= 0 || path[0] != '/') {
+		host_missed(h, "the root of %s could not be looked at", label);
+		return 0;
+	}
+	path[n] = '\0';
+	h->root = root;
+	h->root_path = n > 1 ? path : (char[1]){ "" };
+	h->dpkg = dpkg_open(root);
+	h->container = label;
+	rc = startup_scan(h, e);
+	dpkg_close(h->dpkg);
+	h->root = saved.root;
+	h->root_path = saved.root_path;
+	h->dpkg = saved.dpkg;
+	h->container = saved.container;
+	return rc;
 }

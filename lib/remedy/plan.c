@@ -230,6 +230,10 @@ static void startup_sighting(struct plan *p, const struct piece *c, const json_t
 
 	if (!file)
 		return;
+	if (json_object_get(s, "container")) {
+		note(p, "start-up file", file, "it stands in a container: make that anew");
+		return;
+	}
 	/* The digest is that of the file it leads to, which has a sighting of its own where it starts something. */
 	if (target && (whole || is_file)) {
 		note(p, "start-up link", file, steps_remove_link(p->steps, file, target, c->sha256, 0));

@@ -97,13 +97,15 @@ static void test_links(void)
 	code(p, A, "{'kind':'file','size':50,'paths':['/opt/evil'],'sightings':["
 		"{'how':'startup','file':'/etc/systemd/system/a.target.wants/e.service','link':'../e.service','text':'ExecStart=/opt/evil','file_sha256':'" C "','whole':true},"
 		"{'how':'startup','file':'/etc/systemd/system/e.service','text':'ExecStart=/opt/evil','file_sha256':'" C "','whole':true},"
-		"{'how':'startup','file':'/etc/cron.daily/e','link':'/opt/evil','file_sha256':'" A "','whole':true}]}",
+		"{'how':'startup','file':'/etc/cron.daily/e','link':'/opt/evil','file_sha256':'" A "','whole':true},"
+		"{'how':'startup','file':'/etc/cron.daily/within','container':'web','file_sha256':'" A "','whole':true}]}",
 		"{'files':[{'path':'/etc/systemd/system/a.target.wants/e.service','change':'created','type':'link','target':'../e.service'}]}", "malicious");
 	plan = finish(p, 1);
 	OK(find(plan, "{'op':'remove-link','path':'/etc/systemd/system/a.target.wants/e.service','target':'../e.service','optional':null}") != NULL, "a unit's link");
 	OK(find(plan, "{'op':'remove-link','path':'/etc/cron.daily/e','target':'/opt/evil','optional':null}") != NULL, "a link to the code itself");
 	OK(!find(plan, "{'op':'quarantine','path':'/etc/systemd/system/a.target.wants/e.service'}"), "which is no file to be moved");
 	OK(find(plan, "{'op':'quarantine','path':'/etc/systemd/system/e.service','sha256':'" C "'}") != NULL, "the unit");
+	OK(!find(plan, "{'path':'/etc/cron.daily/within'}"), "a container's name is none of this machine's");
 	OK(json_array_size(json_object_get(plan, "operations")) == 5, "and no more");
 	json_decref(plan);
 }
