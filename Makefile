@@ -41,6 +41,7 @@ USES_proof    := garden confine casefile trust base
 LIBS_base     := -ljansson -lsqlite3 -lcrypto
 LIBS_casefile := -larchive
 LIBS_trust    := -lcrypto
+LIBS_judge    := -lm
 LIBS_confine  := -lseccomp
 LIBS_code     := -lcapstone -lyara -lm
 LIBS_link     := -levent -levent_openssl -lssl -lcrypto
@@ -72,12 +73,12 @@ TOOL_helper-garden := garden confine base
 # ---- what is built: everything twice, plain and under the sanitizers ----
 
 .DELETE_ON_ERROR:
-.PHONY: all deps check demo lint asan fuzz fuzz-smoke bench valgrind install uninstall clean
+.PHONY: all deps check derive demo lint asan fuzz fuzz-smoke bench valgrind install uninstall clean
 
 all: $(TOOLS:%=$(BUILD)/bin/%) $(HELPERS:%=$(BUILD)/libexec/muss/%)
 
 # The goals that a fresh machine is asked for install first what is missing.
-ifneq ($(filter deps check demo lint asan fuzz fuzz-smoke bench valgrind,$(MAKECMDGOALS)),)
+ifneq ($(filter deps check derive demo lint asan fuzz fuzz-smoke bench valgrind,$(MAKECMDGOALS)),)
 DEPS := $(BUILD)/.deps
 endif
 deps: $(BUILD)/.deps
@@ -121,10 +122,11 @@ UNIT    := $(patsubst t/unit/%.c,%,$(wildcard t/unit/*.c))
 room_of  = $(firstword $(subst _, ,$(1)))
 
 # Programs that tests use and nobody installs: t/NAME.c.
-PROBES := casecat badcase mkremover killat
+PROBES := casecat badcase mkremover killat derive
 PROBE_casecat := casefile base
 PROBE_badcase := casefile base
 PROBE_killat := base
+PROBE_derive := judge base
 PROBE_mkremover := remedy code confine casefile base
 
 $(eval $(call variant,$(BUILD),))
@@ -142,6 +144,10 @@ asan: $(call tested,$(BUILD)/san)
 
 demo: all
 	@t/demo.sh $(BUILD)
+
+# The criteria's weights and threshold, from the labelled observations; t/derive.bats holds the shipped ones to it.
+derive: $(BUILD)/t/derive
+	@$(BUILD)/t/derive -w $(wildcard testdata/labelled/*.ndjson)
 
 valgrind: all
 	@t/valgrind.sh $(BUILD)

@@ -8,6 +8,7 @@
 
 struct judge {
 	json_t *file;                /* keeps the strings alive */
+	double submit;
 	struct judge_sign *signs;    /* sorted by name */
 	size_t count;
 };
@@ -17,6 +18,15 @@ static int by_name(const void *a, const void *b)
 	const struct judge_sign *x = a, *y = b;
 
 	return strcmp(x->name, y->name);
+}
+
+static bool take_hits(const json_t *o, struct judge_hits *h)
+{
+	h->m = (long)json_integer_value(json_array_get(o, 0));
+	h->all_m = (long)json_integer_value(json_array_get(o, 1));
+	h->b = (long)json_integer_value(json_array_get(o, 2));
+	h->all_b = (long)json_integer_value(json_array_get(o, 3));
+	return json_array_size(o) == 4 && h->m >= 0 && h->m <= h->all_m && h->b >= 0 && h->b <= h->all_b;
 }
 
 static int take_sign(struct judge *j, const json_t *o, size_t index, const char *path, struct err *e)
@@ -29,6 +39,11 @@ static int take_sign(struct judge *j, const json_t *o, size_t index, const char 
 	s->meaning = jsonio_str(o, "meaning");
 	s->technique = jsonio_str(o, "technique");
 	s->weight = jsonio_num(o, "weight", NAN);
+	s->estimate = jsonio_num(o, "estimate", s->weight);
+	s->least = jsonio_num(o, "least", 0);
+	s->over = jsonio_str(o, "over");
+	s->at_rest = jsonio_bool(o, "at_rest", false);
+	s->derived = take_hits(json_object_get(o, "hits"), &s->hits);
 	if (!s->technique)
 		s->technique = "";
 	if (!s->name || !s->source || !s->group || !s->meaning || !isfinite(s->weight))
@@ -57,6 +72,7 @@ struct judge *judge_load(const char *path, struct err *e)
 		err_set(e, EX_CONFIG, "%s is not a file of criteria (%s)", err_q(found), CRITERIA_FORMAT);
 		goto fail;
 	}
+	j->submit = jsonio_num(j->file, "submit", 0);
 	j->signs = buf_realloc(NULL, json_array_size(list) + 1, sizeof(*j->signs));
 	json_array_foreach(list, i, o)
 		if (take_sign(j, o, i, found, e) < 0)
@@ -82,6 +98,11 @@ void judge_free(struct judge *j)
 	json_decref(j->file);
 	free(j->signs);
 	free(j);
+}
+
+double judge_submit(const struct judge *j)
+{
+	return j->submit;
 }
 
 size_t judge_count(const struct judge *j)
@@ -154,4 +175,21 @@ double judge_score(const json_t *signs)
 			sum += weight;
 	}
 	return (double)(int64_t)(sum * 10 + (sum < 0 ? -0.5 : 0.5)) / 10;
+}
+
+void judge_explain(const struct judge_sign *s, struct buf *out)
+{
+	const struct judge_hits *h = &s->hits;
+
+	buf_addf(out, "%s\n  %s\n  group %s, weight %.1f decibans", s->name, s->meaning, s->group, s->weight);
+	if (s->weight > 0)
+		buf_addf(out, " (%.3g times likelier in malicious code)", pow(10, s->weight / 10));
+	buf_addf(out, ", seen by %s analysis%s%s\n", s->source, *s->technique ? ", ATT&CK " : "", s->technique);
+	if (!s->derived)
+		buf_adds(out, "  estimated: no labelled observation bears it\n");
+	else
+		buf_addf(out, "  derived: fired on %ld of %ld suspicious and %ld of %ld benign cases; estimated before at %.1f\n", h->m, h->all_m,
+		         h->b, h->all_b, s->estimate);
+	if (s->over)
+		buf_addf(out, "  never weighs less than %s\n", s->over);
 }
