@@ -128,6 +128,11 @@ bool digest_ok(const char *hex);              /* exactly 64 of 0-9a-f */
 int digest_unhex(const char *hex, unsigned char *out, size_t n);  /* n bytes from 2n digits; -1 bad */
 void digest_tohex(const unsigned char *p, size_t n, char *hex);   /* 2n digits and NUL */
 
+/* ---- sip.c ---- */
+
+/* SipHash-2-4 (Aumasson and Bernstein 2012): for tables whose keys a stranger chooses, who does not know `key`. */
+uint64_t sip_hash(const uint64_t key[2], const void *p, size_t n);
+
 /* ---- clock.c ---- */
 
 #define CLOCK_RFC3339 21

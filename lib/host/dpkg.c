@@ -14,45 +14,12 @@
 struct dpkg {
 	uint64_t key[2];
 	uint64_t *slot;     /* open addressing; 0: free */
+	uint16_t *owner;    /* beside each slot: 1 + place in package, 0 unknown */
 	size_t size, count;
+	struct package { uint64_t name, version; } *package;
+	size_t packages;
+	int folder;         /* of the database */
 };
-
-#define ROTL(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
-
-static void sip_round(uint64_t v[4])
-{
-	v[0] += v[1]; v[1] = ROTL(v[1], 13); v[1] ^= v[0]; v[0] = ROTL(v[0], 32);
-	v[2] += v[3]; v[3] = ROTL(v[3], 16); v[3] ^= v[2];
-	v[0] += v[3]; v[3] = ROTL(v[3], 21); v[3] ^= v[0];
-	v[2] += v[1]; v[1] = ROTL(v[1], 17); v[1] ^= v[2]; v[2] = ROTL(v[2], 32);
-}
-
-static uint64_t siphash(const uint64_t key[2], const char *s, size_t n)
-{
-	uint64_t v[4] = { key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d,
-	                  key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573 };
-	uint64_t last = (uint64_t)n << 56, m;
-	int i;
-
-	for (; n >= 8; n -= 8, s += 8) {
-		memcpy(&m, s, 8);
-		v[3] ^= m;
-		sip_round(v);
-		sip_round(v);
-		v[0] ^= m;
-	}
-	m = 0;
-	memcpy(&m, s, n);
-	last |= m;
-	v[3] ^= last;
-	sip_round(v);
-	sip_round(v);
-	v[0] ^= last;
-	v[2] ^= 0xff;
-	for (i = 0; i < 4; i++)
-		sip_round(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
-}
 
 /* /usr/bin/x and /bin/x are one file on a system whose /usr was merged, whichever name the package knows. */
 static const char *unmerged(const char *path, size_t *n)
@@ -74,38 +41,51 @@ static uint64_t key_of(const struct dpkg *d, const char *path, size_t n)
 	uint64_t v;
 
 	path = unmerged(path, &n);
-	v = siphash(d->key, path, n);
+	v = sip_hash(d->key, path, n);
 	return v ? v : 1;
 }
 
-static void put(struct dpkg *d, uint64_t v)
+static size_t find(const struct dpkg *d, uint64_t v)
 {
 	size_t i = v & (d->size - 1);
 
 	while (d->slot[i] && d->slot[i] != v)
 		i = (i + 1) & (d->size - 1);
-	d->count += !d->slot[i];
-	d->slot[i] = v;
+	return i;
 }
 
-static void add(struct dpkg *d, const char *path, size_t n)
+static void put(struct dpkg *d, uint64_t v, uint16_t owner)
+{
+	size_t i = find(d, v);
+
+	if (d->slot[i])
+		return;
+	d->count++;
+	d->slot[i] = v;
+	d->owner[i] = owner;
+}
+
+static void add(struct dpkg *d, const char *path, size_t n, uint16_t owner)
 {
 	if (d->count * 2 >= d->size) {
 		uint64_t *old = d->slot;
+		uint16_t *old_owner = d->owner;
 		size_t old_size = d->size, i;
 
 		d->size = d->size ? d->size * 2 : 1u << 16;
 		d->slot = buf_alloc(d->size * sizeof(*d->slot));
+		d->owner = buf_alloc(d->size * sizeof(*d->owner));
 		d->count = 0;
 		for (i = 0; i < old_size; i++)
 			if (old[i])
-				put(d, old[i]);
+				put(d, old[i], old_owner[i]);
 		free(old);
+		free(old_owner);
 	}
-	put(d, key_of(d, path, n));
+	put(d, key_of(d, path, n), owner);
 }
 
-static void add_lines(struct dpkg *d, const struct buf *b, unsigned every, unsigned which)
+static void add_lines(struct dpkg *d, const struct buf *b, unsigned every, unsigned which, uint16_t owner)
 {
 	const char *p = buf_str(b), *end = p + b->len;
 	unsigned line = 0;
@@ -115,10 +95,29 @@ static void add_lines(struct dpkg *d, const struct buf *b, unsigned every, unsig
 		size_t n = (size_t)((stop ? stop : end) - p);
 
 		if (n > 1 && *p == '/' && line % every == which)
-			add(d, p, n);
+			add(d, p, n, owner);
 		line++;
 		p += n + 1;
 	}
+}
+
+/* Names and versions are compared from one scan to another: their hashes have no key of this run. */
+static uint64_t plain_hash(const char *s, size_t n, uint64_t with)
+{
+	const uint64_t key[2] = { with, 0 };
+
+	return sip_hash(key, s, n);
+}
+
+/* "NAME.list" or "NAME:ARCH.list". 0 when there are more packages than the table numbers. */
+static uint16_t add_package(struct dpkg *d, const char *name, size_t n)
+{
+	if (d->packages >= UINT16_MAX)
+		return 0;
+	if (!(d->packages & (d->packages - 1)))
+		d->package = buf_realloc(d->package, d->packages ? d->packages * 2 : 1, sizeof(*d->package));
+	d->package[d->packages++] = (struct package){ .name = plain_hash(name, n, 0) };
+	return (uint16_t)d->packages;
 }
 
 struct dpkg *dpkg_open(int root)
@@ -137,6 +136,7 @@ struct dpkg *dpkg_open(int root)
 		return NULL;
 	}
 	d = buf_alloc(sizeof(*d));
+	d->folder = -1;
 	if (getrandom(d->key, sizeof(d->key), 0) != (ssize_t)sizeof(d->key))
 		d->key[0] = (uint64_t)clock_mono_ms();
 	while ((entry = readdir(dir))) {
@@ -146,7 +146,7 @@ struct dpkg *dpkg_open(int root)
 			continue;
 		buf_clear(&text);
 		if (io_slurp_at(fd, entry->d_name, CAP_SLURP, &text) > 0)
-			add_lines(d, &text, 1, 0);
+			add_lines(d, &text, 1, 0, add_package(d, entry->d_name, n - 5));
 	}
 	closedir(dir);
 	/* diversions come in three lines: from, to, by whom; "to" is owned as well */
@@ -154,8 +154,8 @@ struct dpkg *dpkg_open(int root)
 	if (fd >= 0) {
 		buf_clear(&text);
 		if (io_slurp_at(fd, "diversions", CAP_SLURP, &text) > 0)
-			add_lines(d, &text, 3, 1);
-		close(fd);
+			add_lines(d, &text, 3, 1, 0);
+		d->folder = fd;
 	}
 	buf_free(&text);
 	if (!d->count) {
@@ -167,21 +167,104 @@ struct dpkg *dpkg_open(int root)
 
 bool dpkg_owns(const struct dpkg *d, const char *path)
 {
-	uint64_t v = key_of(d, path, strlen(path));
-	size_t i = v & (d->size - 1);
+	return d->slot[find(d, key_of(d, path, strlen(path)))] != 0;
+}
 
-	while (d->slot[i]) {
-		if (d->slot[i] == v)
-			return true;
-		i = (i + 1) & (d->size - 1);
+/* One field of a stanza; its length in *n. NULL: not there. */
+static const char *field(const char *stanza, const char *end, const char *name, size_t *n)
+{
+	size_t k = strlen(name);
+	const char *p = stanza;
+
+	while (p < end) {
+		const char *stop = memchr(p, '\n', (size_t)(end - p));
+
+		stop = stop ? stop : end;
+		if ((size_t)(stop - p) > k + 1 && !memcmp(p, name, k) && p[k] == ':') {
+			for (p += k + 1; p < stop && *p == ' '; p++)
+				;
+			*n = (size_t)(stop - p);
+			return p;
+		}
+		p = stop + 1;
 	}
-	return false;
+	return NULL;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct package *const *x = a, *const *y = b;
+
+	return ((*x)->name > (*y)->name) - ((*x)->name < (*y)->name);
+}
+
+static void set_version(struct package *const *sorted, size_t count, const char *name, size_t n, uint64_t version)
+{
+	struct package key = { .name = plain_hash(name, n, 0) }, *const at = &key, *const *found;
+
+	found = bsearch(&at, sorted, count, sizeof(*sorted), by_name);
+	if (found)
+		(*found)->version = version;
+}
+
+static void stanza_version(struct package *const *sorted, size_t count, const char *p, const char *end)
+{
+	size_t name_n = 0, arch_n = 0, version_n = 0;
+	const char *name = field(p, end, "Package", &name_n), *arch = field(p, end, "Architecture", &arch_n);
+	const char *version = field(p, end, "Version", &version_n);
+	char full[512];
+	uint64_t stamp;
+	int n;
+
+	if (!name || !version)
+		return;
+	stamp = plain_hash(version, version_n, plain_hash(name, name_n, 0));
+	stamp = stamp > DPKG_UNVERSIONED ? stamp : stamp + 2;
+	set_version(sorted, count, name, name_n, stamp);
+	n = snprintf(full, sizeof(full), "%.*s:%.*s", (int)(name_n & 0xff), name, arch ? (int)(arch_n & 0xff) : 0, arch ? arch : "");
+	set_version(sorted, count, full, (size_t)n, stamp);
+}
+
+void dpkg_load_versions(struct dpkg *d)
+{
+	struct package **sorted = buf_realloc(NULL, d->packages + 1, sizeof(struct package *));
+	struct buf text = { 0 };
+	const char *p, *end, *stop;
+	size_t i;
+
+	for (i = 0; i < d->packages; i++)
+		sorted[i] = &d->package[i];
+	qsort(sorted, d->packages, sizeof(*sorted), by_name);
+	if (d->folder >= 0 && io_slurp_at(d->folder, "status", CAP_SLURP, &text) > 0) {
+		end = buf_str(&text) + text.len;
+		for (p = buf_str(&text); p < end; p = stop < end ? stop + 2 : end) {
+			stop = memmem(p, (size_t)(end - p), "\n\n", 2);
+			stop = stop ? stop : end;
+			stanza_version(sorted, d->packages, p, stop);
+		}
+	}
+	buf_free(&text);
+	free(sorted);
+}
+
+uint64_t dpkg_version(const struct dpkg *d, const char *path)
+{
+	size_t i = find(d, key_of(d, path, strlen(path)));
+	uint64_t stamp;
+
+	if (!d->slot[i])
+		return 0;
+	stamp = d->owner[i] ? d->package[d->owner[i] - 1].version : 0;
+	return stamp ? stamp : DPKG_UNVERSIONED;
 }
 
 void dpkg_close(struct dpkg *d)
 {
 	if (!d)
 		return;
+	io_close(&d->folder);
 	free(d->slot);
+	free(d->owner);
+	free(d->package);
 	free(d);
 }

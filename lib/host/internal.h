@@ -137,6 +137,11 @@ bool disguise_temporary(const char *path);
 /* NULL: there is no such database below root. */
 struct dpkg *dpkg_open(int root);
 bool dpkg_owns(const struct dpkg *d, const char *path);
+/* Which package in which version owns the path, as a number that is the same in every run: 0 none; DPKG_UNVERSIONED where
+ * that cannot be told, or before dpkg_load_versions(). */
+#define DPKG_UNVERSIONED 1u
+void dpkg_load_versions(struct dpkg *d);
+uint64_t dpkg_version(const struct dpkg *d, const char *path);
 void dpkg_close(struct dpkg *d);
 
 /* ---- rooted.c: paths below a root that is not ours ---- */
