@@ -528,7 +528,7 @@ world() {
 		user=()
 	fi
 	# shellcheck disable=SC2016
-	run --separate-stderr "${user[@]}" bash -c '"$1" anonymous >ready & p=$!; while ! grep -q ready ready; do sleep 0.02; done
+	run --separate-stderr "${user[@]}" bash -c '"$1" anonymous >ready & p=$!; while ! grep -qs ready ready; do sleep 0.02; done
 		mscan -o c.case; rc=$?; kill $p; exit $rc' sh "$ACTOR"
 	[ "$status" -eq 0 ]
 	# shellcheck disable=SC2154 # run sets it
