@@ -39,6 +39,8 @@ struct host *host_open(const char *root, const struct judge *j, struct err *e)
 		}
 		if (!fstatat(h->proc, "self/ns/mnt", &st, 0))
 			h->mntns = st.st_ino;
+		if (!fstatat(h->proc, "self/ns/pid", &st, 0))
+			h->pidns = st.st_ino;
 	}
 	h->dpkg = dpkg_open(h->root);
 	return h;
@@ -63,6 +65,7 @@ void host_close(struct host *h)
 	io_close(&h->root);
 	io_close(&h->proc);
 	dpkg_close(h->dpkg);
+	roots_free(h);
 	spool_free(h->spool);
 	json_decref(h->unseen);
 	buf_free(&h->unseen_line);
@@ -115,6 +118,8 @@ int host_scan(struct host *h, struct err *e)
 	}
 	if (!rc)
 		rc = startup_scan(h, e);
+	if (!rc)
+		rc = roots_startup(h, e);
 	time_taken(h);
 	return rc;
 }

@@ -75,26 +75,83 @@ struct piece *image_take(struct host *h, int fd, const char *kind, struct stat *
 	return p;
 }
 
-void image_place(struct host *h, struct piece *p, const char *path, const struct stat *st, bool ours)
+/* A file's place is judged once in each root. */
+static bool new_place(struct piece *p, const struct root *root, const char *path)
+{
+	json_t *here = json_sprintf("%u:", root ? root->number : 0), *name = jsonio_name(path), *key;
+	const json_t *o;
+	size_t i;
+	bool fresh = false;
+
+	key = json_sprintf("%s%s", json_string_value(here), json_string_value(name));
+	json_array_foreach(p->placed, i, o)
+		if (json_equal(o, key))
+			goto out;
+	fresh = true;
+	if (json_array_size(p->placed) < CAP_PATHS)
+		json_array_append(p->placed, key);
+out:
+	json_decref(here);
+	json_decref(name);
+	json_decref(key);
+	return fresh;
+}
+
+/* path: below the root; d: the package database that speaks for it, or NULL. */
+static void place_signs(struct host *h, struct piece *p, const char *path, const struct stat *st, const struct dpkg *d, bool owned,
+                        const char *where)
 {
 	const char *name = strrchr(path, '/');
-	bool owned = ours && h->dpkg && dpkg_owns(h->dpkg, path);
 
-	if (!piece_path(p, path))
-		return;
 	if (!owned) {
-		if (h->dpkg && ours)
-			piece_sign(h, p, "unowned", "no package owns %s", path);
+		if (d)
+			piece_sign(h, p, "unowned", "no package owns %s%s", path, where);
 		if (disguise_hidden(path))
-			piece_sign(h, p, "hidden-folder", "%s is hidden", path);
+			piece_sign(h, p, "hidden-folder", "%s is hidden%s", path, where);
 		if (disguise_temporary(path))
-			piece_sign(h, p, "temporary-place", "%s is a place for temporary data", path);
+			piece_sign(h, p, "temporary-place", "%s is a place for temporary data%s", path, where);
 		if (name && disguise_service(name + 1, path))
-			piece_sign(h, p, "system-name", "%s bears the name of a system service that belongs elsewhere", path);
-		if (h->dpkg && ours && st->st_mode & (S_ISUID | S_ISGID) && st->st_mode & 0111)
-			piece_sign(h, p, "setuid-unowned", "%s has mode %04o", path, st->st_mode & 07777u);
+			piece_sign(h, p, "system-name", "%s bears the name of a system service that belongs elsewhere%s", path, where);
+		if (d && st->st_mode & (S_ISUID | S_ISGID) && st->st_mode & 0111)
+			piece_sign(h, p, "setuid-unowned", "%s has mode %04o%s", path, st->st_mode & 07777u, where);
 	}
 	if (clock_now() - st->st_ctim.tv_sec < DAY && st->st_ctim.tv_sec <= clock_now() + DAY)
-		piece_sign(h, p, "fresh", "%s changed %lld minutes ago", path,
-		           (long long)(clock_now() - st->st_ctim.tv_sec) / 60);
+		piece_sign(h, p, "fresh", "%s changed %lld minutes ago%s", path,
+		           (long long)(clock_now() - st->st_ctim.tv_sec) / 60, where);
+}
+
+static void told(const struct root *r, char *out, size_t size)
+{
+	*out = '\0';
+	if (r && r->name[0])
+		snprintf(out, size, " in %s", r->name);
+	else if (r && r->view)
+		snprintf(out, size, ", which its own mount namespace alone shows");
+}
+
+void image_place(struct host *h, struct piece *p, const char *path, const struct stat *st, bool ours)
+{
+	const struct dpkg *d = ours ? h->dpkg : NULL;
+	char where[128];
+
+	piece_path(p, path);
+	if (!*path || !new_place(p, h->at, path))
+		return;
+	told(h->at, where, sizeof(where));
+	place_signs(h, p, path, st, d, d && dpkg_owns(d, path), where);
+}
+
+void image_place_seen(struct host *h, struct piece *p, const char *path, const struct stat *st, const struct proc *proc)
+{
+	struct root *r = roots_owner(h, proc, path, st, p);
+	const char *inner = roots_inner(r, path);
+	const struct dpkg *d = roots_dpkg(h, r);
+	char where[128];
+
+	piece_path(p, path);
+	if (!*path || !new_place(p, r, path))
+		return;
+	told(r, where, sizeof(where));
+	/* what stands in the way of our own file is none of the package's */
+	place_signs(h, p, inner, st, d, d && !(r && r->view) && dpkg_owns(d, inner), where);
 }

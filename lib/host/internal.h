@@ -15,10 +15,13 @@
 #define CAP_NESTING 8u            /* commands within commands */
 #define CAP_COMMANDS 4096u        /* looked at in one start-up file: the longest met has some 300 */
 #define CAP_UNSEEN 32u            /* different reasons */
+#define CAP_ROOTS 256u            /* different root folders of processes: each may hold a package database in memory */
 
 struct dpkg;
 struct spool;
 struct piece;
+struct root;
+struct proc;
 
 /* A file that was read already, so that each is hashed once a run. */
 struct seen {
@@ -41,6 +44,7 @@ struct piece {
 	const char *kind;
 	uint64_t size;
 	json_t *paths, *sightings, *signs, *memory;
+	json_t *placed;           /* "number of the root:path", of each place that was judged */
 	unsigned mapped;          /* sightings of how "mapped" */
 	struct part *parts;
 	size_t part_count;
@@ -55,8 +59,11 @@ struct host {
 	bool live;
 	const char *container;    /* names the container whose root is being read, NULL: our own (startup_scan_root) */
 	int proc;                 /* /proc */
-	ino_t mntns;              /* our own mount namespace, 0 unknown */
+	ino_t mntns, pidns;       /* our own namespaces, 0 unknown */
 	struct dpkg *dpkg;        /* NULL: no package database */
+	struct root **roots;      /* those of processes, other than ours */
+	size_t root_count;
+	struct root *at;          /* the one whose start-up places are looked at, NULL: ours */
 	struct spool *spool;
 
 	struct piece **pieces;    /* in order of arrival */
@@ -115,8 +122,10 @@ void spool_free(struct spool *s);
  * no regular file. st may be NULL, else gets the file's. */
 struct piece *image_take(struct host *h, int fd, const char *kind, struct stat *st);
 /* Adds the path and the signs that follow from it (package, place, age). `ours`: it is a path below our own root, where
- * our package database speaks. */
+ * our package database speaks, or below that of h->at. */
 void image_place(struct host *h, struct piece *p, const char *path, const struct stat *st, bool ours);
+/* The same for a path as a process sees it: the package database of the root that the file is found in speaks. */
+void image_place_seen(struct host *h, struct piece *p, const char *path, const struct stat *st, const struct proc *proc);
 
 /* ---- facts.c: signs in a file's own bytes ---- */
 
@@ -154,6 +163,43 @@ int rooted_regular(int root, const char *path, struct stat *st);
 /* The canonical path below root of an open file, in out (PATH_MAX). 0, or -1. */
 int rooted_path(const struct host *h, int fd, char *out, size_t size);
 
+/* ---- roots.c: root folders that are not ours: containers', chroots', private mount namespaces' ---- */
+
+struct root {
+	ino_t mntns;
+	dev_t dev;
+	ino_t ino;
+	unsigned number;          /* from 1; 0 is our own */
+	int fd;
+	bool view;                /* our own root folder, with other things mounted below it */
+	bool known;               /* false: it may not be looked at, or there are too many */
+	bool asked;               /* for its package database */
+	struct dpkg *dpkg;
+	char *prefix;             /* what paths that /proc tells begin with: a chroot's folder, or "" */
+	char name[96];            /* for people, distinct */
+	json_t *about;
+};
+/* The root of a process; NULL: ours. */
+struct root *roots_of(struct host *h, const struct proc *p);
+/* The root in which a path that /proc tells of this process names this file, a piece: ours (NULL) whenever it does so there. */
+struct root *roots_owner(struct host *h, const struct proc *p, const char *path, const struct stat *st, const struct piece *piece);
+/* The path without what stands before the root. */
+const char *roots_inner(const struct root *r, const char *path);
+struct dpkg *roots_dpkg(struct host *h, struct root *r);
+/* The start-up places of each container and chroot. */
+int roots_startup(struct host *h, struct err *e);
+json_t *roots_about(const struct host *h);   /* case.json's "containers", new reference; NULL: none */
+void roots_free(struct host *h);
+
+/* ---- container.c: what the names of control groups tell ---- */
+
+struct container_name {
+	char engine[24], id[80];  /* "" where it cannot be told */
+	char cgroup[512];
+};
+/* Of /proc/PID/cgroup's text; lines that stand in `ours` as well say nothing. False: nothing to be told. */
+bool container_parse(const char *text, const char *ours, struct container_name *c);
+
 /* ---- proc.c: one process ---- */
 
 struct proc {
@@ -166,10 +212,12 @@ struct proc {
 	struct buf cmdline;       /* NUL-separated, as the kernel gives it */
 	ino_t pidns, mntns;
 	bool foreign;             /* another mount namespace than ours */
+	bool other_pidns;
+	struct root *root;        /* NULL: ours */
 	int dir;                  /* /proc/PID: stays with this process even when the number is used anew */
 };
 /* 0; -1 when it is gone or cannot be looked at (errno). */
-int proc_open(const struct host *h, pid_t pid, struct proc *p);
+int proc_open(struct host *h, pid_t pid, struct proc *p);
 void proc_close(struct proc *p);
 /* Parses /proc/PID/stat's text. -1: not in that form. */
 int proc_parse_stat(const char *text, struct proc *p);

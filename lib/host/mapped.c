@@ -14,11 +14,15 @@ static int names_it(const struct host *h, const struct proc *p, const char *path
 	struct stat now;
 	int fd, same = -1;
 
-	if (!p->foreign && !fstatat(h->root, path, &now, 0)) {
+	/* a process of another mount namespace can still run what it brought from ours */
+	if (!fstatat(h->root, path, &now, 0)) {
 		same = now.st_dev == st->st_dev && now.st_ino == st->st_ino;
 		if (same == 1)
 			return 1;
+		if (p->foreign)
+			same = -1;
 	}
+	path = roots_inner(p->root, path);
 	fd = openat(p->dir, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0) {
 		int file = rooted_open(fd, path, O_PATH);

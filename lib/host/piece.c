@@ -82,6 +82,7 @@ struct piece *piece_get(struct host *h, const char *sha256, const char *kind, ui
 	p->sightings = json_array();
 	p->signs = json_array();
 	p->memory = json_array();
+	p->placed = json_array();
 	h->pieces[h->piece_count++] = p;
 	h->index[find_slot(h, sha256)] = h->piece_count;
 	return p;
@@ -203,6 +204,7 @@ void piece_free(struct piece *p)
 	json_decref(p->sightings);
 	json_decref(p->signs);
 	json_decref(p->memory);
+	json_decref(p->placed);
 	free(p->parts);
 	free(p);
 }

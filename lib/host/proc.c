@@ -52,7 +52,7 @@ static ino_t namespace_of(const struct proc *p, const char *name)
 	return fstatat(p->dir, name, &st, 0) < 0 ? 0 : st.st_ino;
 }
 
-int proc_open(const struct host *h, pid_t pid, struct proc *p)
+int proc_open(struct host *h, pid_t pid, struct proc *p)
 {
 	struct buf text = { 0 };
 	char name[16];
@@ -80,6 +80,8 @@ int proc_open(const struct host *h, pid_t pid, struct proc *p)
 	p->pidns = namespace_of(p, "ns/pid");
 	p->mntns = namespace_of(p, "ns/mnt");
 	p->foreign = p->mntns && h->mntns && p->mntns != h->mntns;
+	p->other_pidns = p->pidns && p->pidns != h->pidns;
+	p->root = roots_of(h, p);
 	return 0;
 gone:
 	buf_free(&text);
@@ -138,10 +140,12 @@ json_t *proc_sighting(const struct proc *p, const char *how, bool whole)
 		}
 		json_object_set_new(o, "cmdline", args);
 	}
-	if (p->pidns)
+	if (p->other_pidns)
 		json_object_set_new(o, "pidns", json_integer((json_int_t)p->pidns));
 	if (p->foreign)
 		json_object_set_new(o, "mntns", json_integer((json_int_t)p->mntns));
+	if (p->root && p->root->name[0])
+		json_object_set_new(o, "container", jsonio_name(p->root->name));
 	return o;
 }
 

@@ -94,7 +94,7 @@ static struct piece *take_running(struct look *l, int fd, const char *link, bool
 	if (where == MAPPED_MEMFD)
 		piece_path(p, path);
 	else
-		image_place(l->h, p, path, st, !l->proc.foreign);
+		image_place_seen(l->h, p, path, st, &l->proc);
 	where_signs(l, p, where, path, exe);
 	return p;
 }
@@ -292,7 +292,7 @@ static void look_at_environment(struct look *l)
 				close(fd);
 				if (!p)
 					continue;
-				image_place(l->h, p, word, &st, !l->proc.foreign);
+				image_place_seen(l->h, p, word, &st, &l->proc);
 				piece_sign(l->h, p, "preload-environment", "%.*s in process %d (%s) names %s", (int)strlen(names[i]) - 1,
 				           names[i], (int)l->proc.pid, l->proc.comm, word);
 			}

@@ -140,7 +140,7 @@ static json_int_t memory_of(void)
 
 static json_t *scan_of(const struct host *h)
 {
-	json_t *o = json_object();
+	json_t *o = json_object(), *containers;
 	double seconds = h->seconds > 0 ? h->seconds : (double)(clock_mono_ms() - h->began) / 1000;
 	bool complete = !h->processes_unseen && !h->unlooked && !json_array_size(h->unseen);
 
@@ -152,6 +152,8 @@ static json_t *scan_of(const struct host *h)
 	json_object_set_new(o, "root", jsonio_name(*h->root_path ? h->root_path : "/"));
 	json_object_set_new(o, "complete", json_boolean(complete));
 	json_object_set_new(o, "unseen", json_deep_copy(h->unseen));
+	if ((containers = roots_about(h)))
+		json_object_set_new(o, "containers", containers);
 	if (h->processes_unseen)
 		json_array_append_new(json_object_get(o, "unseen"),
 		                      json_sprintf("%u processes could not be looked at", h->processes_unseen));

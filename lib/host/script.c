@@ -285,7 +285,7 @@ static int take_file(struct host *h, const struct proc *proc, int fd, const char
 	*p = image_take(h, fd, where == MAPPED_GONE || where == MAPPED_REPLACED ? "deleted" : "script", &st);
 	if (!*p)
 		return 0;
-	image_place(h, *p, path, &st, !proc->foreign);
+	image_place_seen(h, *p, path, &st, proc);
 	if (where == MAPPED_GONE)
 		piece_sign(h, *p, "deleted", "process %d runs the script %s, which was deleted", (int)proc->pid, path);
 	o = sighting(proc, exe, exe_sha256);

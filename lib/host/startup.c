@@ -361,10 +361,11 @@ int startup_scan_root(struct host *h, int root, const char *label, struct err *e
 	path[n] = '\0';
 	h->root = root;
 	h->root_path = n > 1 ? path : (char[1]){ "" };
-	h->dpkg = dpkg_open(root);
+	h->dpkg = h->at ? roots_dpkg(h, h->at) : dpkg_open(root);
 	h->container = label;
 	rc = startup_scan(h, e);
-	dpkg_close(h->dpkg);
+	if (!h->at)
+		dpkg_close(h->dpkg);
 	h->root = saved.root;
 	h->root_path = saved.root_path;
 	h->dpkg = saved.dpkg;

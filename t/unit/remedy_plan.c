@@ -68,6 +68,21 @@ static void test_nothing(void)
 	plan_free(p);
 }
 
+static void test_container(void)
+{
+	struct plan *p = begin();
+	json_t *plan;
+
+	code(p, A, "{'kind':'file','size':50,'paths':['/app/evil'],'sightings':["
+		"{'how':'exe','pid':50,'start':60,'exe':'/app/evil','container':'box'},"
+		"{'how':'startup','file':'/etc/crontab','text':'@reboot root /app/evil','file_sha256':'" B "','whole':false,'container':'box'},"
+		"{'how':'startup','file':'/etc/cron.d/evil','file_sha256':'" C "','whole':true,'container':'box'}]}", NULL, "malicious");
+	plan = finish(p, 1);
+	OK(find(plan, "{'op':'terminate','sha256':'" A "'}"), "a container's process is ended");
+	OK(!find(plan, "{'path':'/etc/crontab'}") && !find(plan, "{'path':'/etc/cron.d/evil'}"), "a container's start-up files are not sought here");
+	json_decref(plan);
+}
+
 static void test_sightings(void)
 {
 	struct plan *p = begin();
@@ -205,6 +220,7 @@ int main(void)
 	msg_level(-1);
 	test_nothing();
 	test_sightings();
+	test_container();
 	test_links();
 	test_dynamic();
 	test_memory();

@@ -1,0 +1,131 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016,SC2154 # jq and inner shells expand what stands in single quotes; run sets stderr
+# What mscan sees of processes that want not to be seen. They are made by testdata/scan/lodger.c, which is inert.
+
+setup_file() {
+	cc -O1 -pthread -o "$BATS_FILE_TMPDIR/lodger" "$BATS_TEST_DIRNAME/../testdata/scan/lodger.c" -ldl
+	cc -O1 -pthread -static -o "$BATS_FILE_TMPDIR/lodger-static" "$BATS_TEST_DIRNAME/../testdata/scan/lodger.c" 2>/dev/null
+}
+
+setup() {
+	load common
+	LODGER=$BATS_FILE_TMPDIR/lodger
+	STATIC=$BATS_FILE_TMPDIR/lodger-static
+	cd "$TMP" || return 1
+	touch scratch
+}
+
+teardown() {
+	local p
+	rm -f scratch
+	for p in $(jobs -p); do kill -KILL "$p" 2>/dev/null; done
+	wait 2>/dev/null || :
+}
+
+# start PROGRAM ARGS...: runs it, waits until it says it is ready; its number is in $pid.
+start() {
+	rm -f ready
+	"$@" >ready 3>&- 4>&- &
+	pid=$!
+	for _ in {1..250}; do
+		grep -q ready ready && return 0
+		kill -0 "$pid" || return 1
+		sleep 0.02
+	done
+	return 1
+}
+
+# scan ARGS...: a case that holds, opened in x/
+scan() {
+	run --separate-stderr -- mscan -o c.case "$@"
+	[ "$status" -eq 0 ] || { echo "# $stderr"; return 1; }
+	[ -z "$output" ]
+	if [ -d x ]; then chmod -R u+rwX x; rm -rf x; fi
+	mkdir x
+	bsdtar -xf c.case -C x
+	chmod -R u+rwX x
+	(cd x && sha256sum -c --quiet MANIFEST)
+}
+
+sha() { sha256sum "$1" | cut -c1-64; }
+about() { jq -e "${@:2}" "x/code/$1/about.json"; }
+has_sign() { jq -e --arg s "$2" '[.signs[].name] | index($s) != null' "x/code/$1/about.json" >/dev/null || { echo "# no $2"; return 1; }; }
+no_sign() { ! has_sign "$@" >/dev/null; }
+of_kind() { jq -r --arg k "$1" 'select(.kind == $k) | .sha256' x/code/*/about.json; }
+
+# inside ROOT PROGRAM ARGS...: starts it in a container of that root; the number of the program is in $pid.
+inside() {
+	local root=$1
+	shift
+	start bwrap --bind "$root" / --dev /dev --proc /proc --unshare-pid --unshare-uts --hostname muss-box --die-with-parent "$@"
+	pid=$(pgrep -P "$(pgrep -P "$pid")")
+}
+
+# A root with two copies of the program, of which its own package database knows one.
+fabricate() {
+	mkdir -p r/{app,usr/sbin,var/lib/dpkg/info,etc/cron.d,dev,proc}
+	cp "$STATIC" r/app/known
+	{ cat "$STATIC"; echo more; } >r/app/unknown
+	cp r/app/unknown r/usr/sbin/cron
+	echo third >>r/usr/sbin/cron
+	chmod 755 r/app/unknown r/usr/sbin/cron
+	printf '/app\n/app/known\n' >r/var/lib/dpkg/info/lodger.list
+	touch r/scratch
+}
+
+@test "a container: its processes through their own root, judged by its own package database" {
+	need_root
+	fabricate
+	printf '* * * * * root /app/unknown\n' >r/etc/cron.d/x
+	inside "$TMP/r" /app/known /scratch plain
+	one=$pid
+	inside "$TMP/r" /app/unknown /scratch plain
+	two=$pid
+	scan
+	s=$(sha r/app/known)
+	about "$s" --argjson p "$one" '.kind == "file" and .paths == ["/app/known"] and .sightings[0].pid == $p and .sightings[0].container == "muss-box"
+		and .sightings[0].pidns > 0 and .sightings[0].mntns > 0'
+	no_sign "$s" unowned
+	no_sign "$s" deleted
+	s=$(sha r/app/unknown)
+	has_sign "$s" unowned
+	about "$s" --argjson p "$two" '[.sightings[] | select(.how == "exe")][0] | .pid == $p and (.container | startswith("muss-box"))'
+	# and what starts by itself there
+	about "$s" '[.sightings[] | select(.how == "startup")] | length > 0 and all(.container | startswith("muss-box"))'
+	jq -e '[.host.scan.containers[] | select(.hostname == "muss-box")] | length == 2 and all(.packages and .mntns > 0 and .pid > 0)' x/case.json
+	# the container's files come with the case
+	mpack -p <c.case >p.case
+	bsdtar -tf p.case | grep -q "code/$s/body"
+	rm r/scratch
+}
+
+@test "a container without a package database: nobody says that its files belong to nobody" {
+	need_root
+	fabricate
+	rm -r r/var
+	inside "$TMP/r" /app/unknown /scratch plain
+	scan -p "$pid"
+	no_sign "$(sha r/app/unknown)" unowned
+	inside "$TMP/r" /usr/sbin/cron /scratch plain
+	scan -p "$pid"
+	no_sign "$(sha r/usr/sbin/cron)" unowned
+	rm r/scratch
+}
+
+@test "another mount namespace of our own root: our files are ours, what covers them is not" {
+	need_root
+	[ -e /usr/bin/sleep ] && [ -d /var/lib/dpkg/info ] || skip "no package owns sleep here"
+	unshare --mount -- sh -c 'echo ready; exec sleep 60' >ready &
+	pid=$!
+	until grep -q ready ready && [ "$(cat "/proc/$pid/comm")" = sleep ]; do sleep 0.02; done
+	scan -p "$pid"
+	no_sign "$(sha "$(readlink -f /usr/bin/sleep)")" unowned
+	jq -e '.host.scan | has("containers") | not' x/case.json
+	kill "$pid"
+	start unshare --mount -- sh -c 'mount --bind "$1" /usr/bin/sleep; exec /usr/bin/sleep "$2/scratch" plain' sh "$LODGER" "$TMP"
+	scan -p "$pid"
+	s=$(sha "$LODGER")
+	has_sign "$s" unowned
+	about "$s" '[.signs[] | select(.name == "unowned").reason][0] | test("mount namespace")'
+	no_sign "$s" exe-replaced
+}
