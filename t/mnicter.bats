@@ -369,5 +369,7 @@ sleeper='while :; do sleep 1; done'
 	make_case >"$TMP/in.case"
 	# shellcheck disable=SC2086 # words on purpose
 	$run "$BIN/mnicter" micro -t 2 <"$TMP/in.case" >"$TMP/out.case"
-	[ "$(bsdtar -xOf "$TMP/out.case" 'code/*/dynamic.json' | jq -r .run,.path)" = "$(printf '%s\n' ran /tmp/mls)" ]
+	bsdtar -xOf "$TMP/out.case" 'code/*/dynamic.json' >"$TMP/d.json"
+	# Below /tmp every world can: the tree may stand there.
+	jq -e --arg at "$BIN/mls" '.run == "ran" and (.path == "/tmp/mls" or (.path == $at and ($at | startswith("/tmp/"))))' "$TMP/d.json"
 }

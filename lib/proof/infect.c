@@ -48,26 +48,35 @@ static bool made_by_specimen(const struct evidence *v, const char *path)
 	return made;
 }
 
+static bool ends_amid_line(struct world *w, const char *path)
+{
+	struct err ignored;
+	int fd = world_open_file(w, path, &ignored);
+	bool amid = false;
+	char last;
+
+	if (fd >= 0) {
+		amid = lseek(fd, -1, SEEK_END) >= 0 && read(fd, &last, 1) == 1 && last != '\n';
+		close(fd);
+	}
+	return amid;
+}
+
 int infect_prepare(struct world *w, const struct evidence *v, const struct signs *s, struct err *e)
 {
 	for (size_t i = 0; i < s->count; i++) {
 		const struct sign *n = &s->sign[i];
 		bool other = n->kind != SIGN_LINE || made_by_specimen(v, n->path);
 		char *text;
-		int fd, rc;
+		int rc;
 
 		for (size_t k = 0; k < s->count && !other; k++)
 			other = s->sign[k].kind == SIGN_FILE && !strcmp(s->sign[k].path, n->path);
 		if (other)
 			continue;
-		fd = world_open_file(w, n->path, e);
-		err_clear(e);
-		if (fd >= 0) {
-			close(fd);
-			continue;
-		}
-		/* Near misses of the line stay, too. */
-		text = buf_printf("# what else the host has in this file\n#%s\n%s#\n", n->text, n->text);
+		/* Near misses of the line belong to the clean system, and stay: beside what is there, or in a file that the host has
+		   and this machine lacks. */
+		text = buf_printf("%s# what else the host has in this file\n#%s\n%s#\n", ends_amid_line(w, n->path) ? "\n" : "", n->text, n->text);
 		rc = world_append(w, n->path, 0644, text, e);
 		free(text);
 		if (rc)

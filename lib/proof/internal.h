@@ -62,7 +62,7 @@ void signs_free(struct signs *s);
 
 /* ---- infect.c: the infected system ---- */
 
-/* Start-up files that the host has and this machine lacks: they belong to the clean system, with lines that nearly match. */
+/* Lines that nearly match those to be removed: they belong to the clean system, in its own start-up files or in such as the host has. */
 int infect_prepare(struct world *w, const struct evidence *v, const struct signs *s, struct err *e);
 /* Starts the specimens, waits for what they do, plants what they left undone, and decoys. *g keeps running. */
 int infect(struct world *w, const struct evidence *v, struct signs *s, struct running **g, struct run *r, struct err *e);
