@@ -8,8 +8,8 @@
 
 static const char usage[] =
 "usage: mwhite -d INDEX [-o FILE] [--keep-all] [case]\n"
-"       mwhite build -o INDEX [--dpkg] [--dir DIR]... [--list FILE]... [--all] [--root DIR] [-j]\n"
-"       mwhite add -d INDEX [-o INDEX] [sources as for build] [-j]\n"
+"       mwhite build -o INDEX SOURCE... [--all] [--root DIR] [-j]\n"
+"       mwhite add -d INDEX [-o INDEX] SOURCE... [--all] [--root DIR] [-j]\n"
 "       mwhite query -d INDEX [-j] DIGEST|FILE...\n"
 "       mwhite withdraw -d INDEX [-o INDEX] SOURCE...\n"
 "       mwhite sources -d INDEX [-j]\n"
@@ -21,8 +21,12 @@ static const char usage[] =
 "  --dpkg        source: files of Debian packages that match their package's own sum\n"
 "  --dir DIR     source: all code below a folder\n"
 "  --list FILE   source: a list of SHA-256 (sha256sum's form, bare, or the first column of CSV; -: standard input)\n"
+"  --nsrl FILE   source: NSRL's reference data set, SQLite (RDSv3) or text with a column SHA-256\n"
+"  --hashlookup FILE  source: an export of hashlookup, JSON lines or CSV\n"
+"  --rpm FILE    source: what 'rpm -qa --dump' prints\n"
+"  --case FILE   source: a case that mscan wrote on a clean machine\n"
 "  --all         take in all files, not only what may be code\n"
-"  --root DIR    --dpkg reads the system below DIR\n"
+"  --root DIR    --dpkg and --rpm look at the system below DIR\n"
 "  -j            JSON instead of text    -q  less    -v  more    -V  version    -h  this help\n"
 "Examples:\n"
 "  mwhite build -o known.idx --dpkg --dir /opt && mscan | mwhite -d known.idx | mls\n"
@@ -30,7 +34,9 @@ static const char usage[] =
 "Exit: 0 done; 1 something is unknown (query, withdraw); 64 usage; 65 bad index, list or case; 66 no input; 74 input or output;\n"
 "  75 try again later; 77 not permitted.\n";
 
-struct source { char kind; const char *path; };
+enum { OPT_SOURCE = 256 };   /* with a kind of source behind it */
+
+struct source { enum known_kind kind; const char *path; };
 struct options {
 	struct tool t;
 	const char *index, *root;
@@ -38,6 +44,65 @@ struct options {
 	struct source *sources;
 	size_t n;
 };
+
+static void print_stats(const struct options *o, const struct known_stats *s, uint64_t digests, double seconds)
+{
+	json_t *j = known_stats_json(s);
+	char *text = known_stats_text(s);
+
+	json_object_set_new(j, "digests", json_integer((json_int_t)digests));
+	json_object_set_new(j, "seconds", json_real(seconds));
+	if (o->t.json)
+		jsonio_print(stdout, j);
+	else if (msg_get_level() >= 0)
+		fprintf(stderr, "mwhite: %llu digests known: %s, %.1f s\n", (unsigned long long)digests, text, seconds);
+	json_decref(j);
+	free(text);
+}
+
+struct case_source { struct build *b; uint32_t number; struct known_stats *s; };
+
+static int vouch(void *ctx, const char *sha256, json_t *about, struct err *e)
+{
+	struct case_source *c = ctx;
+	const char *why = decide_vouch(about), *path = json_string_value(json_array_get(json_object_get(about, "paths"), 0));
+	unsigned char digest[KNOWN_DIGEST];
+	struct buf name = {0};
+	int rc;
+
+	c->s->files++;
+	if (why || digest_unhex(sha256, digest, sizeof(digest)) < 0) {
+		c->s->left_out++;
+		msg_info("left out: %s: %s", sha256, why ? why : "no digest");
+		return 1;
+	}
+	c->s->matched++;
+	rc = build_add(c->b, digest, c->number, path && !jsonio_tobytes(path, &name) ? buf_str(&name) : NULL, e);
+	buf_free(&name);
+	return rc < 0 ? -1 : 1;
+}
+
+/* A case of mscan's that is known to be of a clean machine. */
+static int case_add(struct build *b, const char *path, struct known_stats *s, struct err *e)
+{
+	struct case_source c = {.b = b, .s = s};
+	struct casefilter cf = {.ctx = &c, .about = vouch};
+	int rc = -1, in = io_open_in(path, e);
+
+	if (in >= 0 && !known_source(b, "case", path, &c.number, e))
+		rc = casefilter_run(&cf, in, -1, e);
+	io_close(&in);
+	if (!rc)
+		build_from(b, KNOWN_FROM_CASE, 0);
+	return rc;
+}
+
+static int add_source(struct build *b, const struct options *o, const struct source *src, struct known_stats *s, struct err *e)
+{
+	if (src->kind == KNOWN_CASE)
+		return case_add(b, src->path, s, e);
+	return known_add(b, src->kind, src->path, o->root, o->all, s, e);
+}
 
 static int build(const struct options *o, bool add, struct err *e)
 {
@@ -52,39 +117,18 @@ static int build(const struct options *o, bool add, struct err *e)
 	if (!out || !strcmp(out, "-"))
 		tool_usage(&o->t, "where does the index go? give -o INDEX");
 	if (!o->n)
-		tool_usage(&o->t, "an index of what? give --dpkg, --dir or --list");
+		tool_usage(&o->t, "an index of what? give --dpkg, --dir, --list or another source");
 	if (add && !(old = index_open(o->index ? o->index : out, e)))
 		return -1;
 	if (!(b = build_new(e)))
 		goto out;
 	if (old && build_add_index(b, old, NULL, NULL, e) < 0)
 		goto abort;
-	for (size_t i = 0; i < o->n; i++) {
-		const struct source *src = &o->sources[i];
-
-		if (src->kind == 'p' ? dpkg_add(b, o->root, o->all, &s, e) < 0 :
-		    src->kind == 'r' ? folder_add(b, src->path, o->all, &s, e) < 0 : list_add(b, src->path, &s, e) < 0)
+	for (size_t i = 0; i < o->n; i++)
+		if (add_source(b, o, &o->sources[i], &s, e) < 0)
 			goto abort;
-	}
-	if ((rc = build_finish(b, out, &count, e)) < 0)
-		goto out;
-	double seconds = (double)(clock_mono_ms() - start) / 1000;
-
-	if (o->t.json) {
-		json_t *j = json_pack("{sI sI sI sI sI sI sI sI sI sI sI sf}", "files", (json_int_t)s.files, "code", (json_int_t)s.code,
-			"matched", (json_int_t)s.matched, "altered", (json_int_t)s.altered, "missing", (json_int_t)s.missing,
-			"unreadable", (json_int_t)s.unreadable, "changing", (json_int_t)s.changing, "packages",
-			(json_int_t)s.packages, "packages_without_sums", (json_int_t)s.packages_without_sums, "bytes",
-			(json_int_t)s.bytes, "digests", (json_int_t)count, "seconds", seconds);
-
-		jsonio_print(stdout, j);
-		json_decref(j);
-	} else if (msg_get_level() >= 0) {
-		fprintf(stderr, "mwhite: %llu digests known: %llu files, %llu of them code, %llu matched, %llu altered, %llu missing, "
-			"%llu unreadable, %llu changing, %.1f s\n", (unsigned long long)count, (unsigned long long)s.files,
-			(unsigned long long)s.code, (unsigned long long)s.matched, (unsigned long long)s.altered,
-			(unsigned long long)s.missing, (unsigned long long)s.unreadable, (unsigned long long)s.changing, seconds);
-	}
+	if ((rc = build_finish(b, out, &count, e)) == 0)
+		print_stats(o, &s, count, (double)(clock_mono_ms() - start) / 1000);
 	goto out;
 abort:
 	build_abort(b);
@@ -277,8 +321,11 @@ out:
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"index", required_argument, NULL, 'd'}, {"dpkg", no_argument, NULL, 'p'}, {"dir", required_argument, NULL, 'r'},
-		{"list", required_argument, NULL, 'l'}, {"all", no_argument, NULL, 'a'}, {"keep-all", no_argument, NULL, 'k'}, {"root", required_argument, NULL, 'R'}, {0},
+		{"index", required_argument, NULL, 'd'}, {"all", no_argument, NULL, 'a'}, {"keep-all", no_argument, NULL, 'k'},
+		{"root", required_argument, NULL, 'R'}, {"dpkg", no_argument, NULL, OPT_SOURCE + KNOWN_DPKG},
+		{"dir", required_argument, NULL, OPT_SOURCE + KNOWN_DIR}, {"list", required_argument, NULL, OPT_SOURCE + KNOWN_LIST},
+		{"nsrl", required_argument, NULL, OPT_SOURCE + KNOWN_NSRL}, {"rpm", required_argument, NULL, OPT_SOURCE + KNOWN_RPM},
+		{"hashlookup", required_argument, NULL, OPT_SOURCE + KNOWN_HASHLOOKUP}, {"case", required_argument, NULL, OPT_SOURCE + KNOWN_CASE}, {0},
 	};
 	struct options o = {.sources = buf_alloc((size_t)argc * sizeof(*o.sources))};
 	struct err e = {0};
@@ -289,10 +336,12 @@ int main(int argc, char **argv)
 	while ((c = tool_getopt(&o.t, "d:o:j", longs)) != -1)
 		switch (c) {
 		case 'd': o.index = optarg; break;
-		case 'p': case 'r': case 'l': o.sources[o.n++] = (struct source){(char)c, optarg}; break;
 		case 'a': o.all = true; break;
 		case 'k': o.keep_all = true; break;
 		case 'R': o.root = optarg; break;
+		default:
+			if (c >= OPT_SOURCE)
+				o.sources[o.n++] = (struct source){(enum known_kind)(c - OPT_SOURCE), optarg};
 		}
 	operands = argv + optind;
 	const char *verb = *operands ? *operands : "";

@@ -4,9 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FOREIGN_STEPS 1000000    /* of SQLite's machine, between looks */
+#define FOREIGN_LOOKS 1000u      /* without a row: some minutes */
+#define FOREIGN_LENGTH 1000000   /* of a value or a row: a file's name has some hundred bytes */
+
 struct db {
 	sqlite3 *sql;
 	char *path;
+	bool foreign;
+	unsigned looks;
 };
 struct db_row {
 	struct db *db;
@@ -16,7 +22,7 @@ struct db_row {
 static int db_err(struct db *d, struct err *e, const char *what)
 {
 	int code = sqlite3_errcode(d->sql) & 0xff;
-	int ex = code == SQLITE_BUSY || code == SQLITE_LOCKED ? EX_TEMPFAIL :
+	int ex = d->foreign && code != SQLITE_NOMEM && code != SQLITE_IOERR ? EX_DATAERR : code == SQLITE_BUSY || code == SQLITE_LOCKED ? EX_TEMPFAIL :
 		code == SQLITE_NOTADB || code == SQLITE_CORRUPT ? EX_DATAERR :
 		code == SQLITE_CANTOPEN || code == SQLITE_PERM || code == SQLITE_READONLY ? EX_NOPERM : EX_IOERR;
 
@@ -44,6 +50,68 @@ struct db *db_open(const char *path, const char *schema, struct err *e)
 		return NULL;
 	}
 	return d;
+}
+
+static int too_long(void *arg)
+{
+	struct db *d = arg;
+
+	return ++d->looks > FOREIGN_LOOKS;
+}
+
+/* The path as a URI: only so can a database be opened as one that nobody writes to. */
+static char *immutable_uri(const char *path)
+{
+	struct buf uri = {0};
+
+	buf_adds(&uri, *path == '/' ? "file:" : "file:./");
+	for (; *path; path++)
+		if (strchr("%?#", *path) || (unsigned char)*path <= ' ')
+			buf_addf(&uri, "%%%02x", (unsigned char)*path);
+		else
+			buf_addc(&uri, *path);
+	buf_adds(&uri, "?immutable=1");
+	return (char *)uri.p;
+}
+
+/* As sqlite.org/security.html advises for untrusted files. */
+static void distrust(struct db *d)
+{
+	sqlite3_db_config(d->sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_db_config(d->sql, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	sqlite3_db_config(d->sql, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+	sqlite3_db_config(d->sql, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
+	sqlite3_limit(d->sql, SQLITE_LIMIT_LENGTH, FOREIGN_LENGTH);
+	sqlite3_limit(d->sql, SQLITE_LIMIT_SQL_LENGTH, 10000);
+	sqlite3_limit(d->sql, SQLITE_LIMIT_COLUMN, 100);
+	sqlite3_limit(d->sql, SQLITE_LIMIT_EXPR_DEPTH, 20);
+	sqlite3_limit(d->sql, SQLITE_LIMIT_COMPOUND_SELECT, 3);
+	sqlite3_limit(d->sql, SQLITE_LIMIT_VDBE_OP, 25000);
+	sqlite3_limit(d->sql, SQLITE_LIMIT_ATTACHED, 0);
+	sqlite3_progress_handler(d->sql, FOREIGN_STEPS, too_long, d);
+}
+
+struct db *db_open_foreign(const char *path, struct err *e)
+{
+	struct db *d = buf_alloc(sizeof *d);
+	char *uri = immutable_uri(path);
+	int rc = sqlite3_open_v2(uri, &d->sql, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
+
+	free(uri);
+	d->path = buf_strdup(path);
+	d->foreign = true;
+	if (!rc) {
+		distrust(d);
+		rc = sqlite3_exec(d->sql, "PRAGMA cell_size_check=ON; PRAGMA mmap_size=0;", NULL, NULL, NULL);
+	}
+	if (!rc)
+		return d;
+	if (d->sql)
+		db_err(d, e, "cannot read the database");
+	else
+		err_set(e, EX_OSERR, "cannot open the database %s", err_q(path));
+	db_close(d);
+	return NULL;
 }
 
 void db_close(struct db *d)
@@ -121,6 +189,7 @@ struct db_row *db_query(struct db *d, struct err *e, const char *sql, const char
 
 int db_next(struct db_row *r, struct err *e)
 {
+	r->db->looks = 0;
 	switch (sqlite3_step(r->st)) {
 	case SQLITE_ROW:
 		return 1;

@@ -44,11 +44,10 @@ static bool inline_code(const char *text)
 	return false;
 }
 
-const char *decide_keep(const json_t *about)
+const char *decide_vouch(const json_t *about)
 {
 	const json_t *signs = json_object_get(about, "signs"), *sightings = json_object_get(about, "sightings"), *o;
 	const char *kind = jsonio_str(about, "kind");
-	bool interpreter;
 	size_t i;
 
 	if (!kind)
@@ -64,13 +63,24 @@ const char *decide_keep(const json_t *about)
 			if (!strcmp(name, telling[k]))
 				return telling[k];
 	}
-	interpreter = is_interpreter(about);
+	json_array_foreach(sightings, i, o)
+		if (jsonio_int(o, "pages_modified", 0) > 0)
+			return "its memory was modified";
+	return NULL;
+}
+
+const char *decide_keep(const json_t *about)
+{
+	const json_t *sightings = json_object_get(about, "sightings"), *o;
+	const char *why = decide_vouch(about);
+	size_t i;
+
+	if (why || !is_interpreter(about))
+		return why;
 	json_array_foreach(sightings, i, o) {
 		const char *how = jsonio_str(o, "how"), *text = jsonio_str(o, "text");
 
-		if (jsonio_int(o, "pages_modified", 0) > 0)
-			return "its memory was modified";
-		if (interpreter && how && !strcmp(how, "startup") && text && inline_code(text))
+		if (how && !strcmp(how, "startup") && text && inline_code(text))
 			return "a start-up entry gives it code to run";
 	}
 	return NULL;

@@ -288,6 +288,7 @@ out:
 
 static int take(struct dpkg *d, struct err *e)
 {
+	static const char *const told[] = {[CREW_ALTERED] = "altered", [CREW_UNREADABLE] = "cannot read", [CREW_CHANGING] = "skipped, it changes meanwhile"};
 	struct known_stats *s = d->s;
 
 	for (size_t i = 0; i < d->files.len; i++) {
@@ -295,35 +296,15 @@ static int take(struct dpkg *d, struct err *e)
 		struct package *p = &d->packages[f->owner];
 
 		s->files++;
-		s->code += f->result != CREW_NO_CODE;
-		switch (f->result) {
-		case CREW_GOOD:
-			s->matched++;
+		known_count(s, f->result);
+		if (f->result == CREW_GOOD) {
 			if (!p->numbered && build_source(d->b, p->source, &p->number, e) < 0)
 				return -1;
 			p->numbered = true;
 			if (build_add(d->b, f->sha256, p->number, f->path, e) < 0)
 				return -1;
-			break;
-		case CREW_ALTERED:
-			s->altered++;
-			msg_info("altered: %s of package %s", err_q(f->path), err_q(p->name));
-			break;
-		case CREW_MISSING:
-			s->missing++;
-			msg_debug("missing: %s of package %s", err_q(f->path), err_q(p->name));
-			break;
-		case CREW_UNREADABLE:
-			s->unreadable++;
-			msg_info("cannot read %s of package %s", err_q(f->path), err_q(p->name));
-			break;
-		case CREW_CHANGING:
-			s->changing++;
-			msg_info("skipped, it changes meanwhile: %s", err_q(f->path));
-			break;
-		case CREW_TODO:
-		case CREW_NO_CODE:
-			break;
+		} else if (told[f->result]) {
+			msg_info("%s: %s of package %s", told[f->result], err_q(f->path), err_q(p->name));
 		}
 	}
 	return 0;

@@ -70,15 +70,11 @@ int folder_add(struct build *b, const char *path, bool all, struct known_stats *
 		char *name;
 
 		s->files++;
-		s->code += f->result != CREW_NO_CODE;
-		s->missing += f->result == CREW_MISSING;
-		s->unreadable += f->result == CREW_UNREADABLE;
-		s->changing += f->result == CREW_CHANGING;
+		known_count(s, f->result);
 		if (f->result == CREW_UNREADABLE || f->result == CREW_CHANGING)
 			msg_info("skipped: %s", err_q(f->path));
 		if (f->result != CREW_GOOD)
 			continue;
-		s->matched++;
 		name = buf_printf("%s%s", strcmp(full, "/") ? full : "", f->path);
 		rc = build_add(b, f->sha256, number, name, e);
 		free(name);

@@ -222,6 +222,7 @@ int index_verify(const struct index *x, struct err *e)
 
 json_t *index_info(const struct index *x)
 {
+	static const char *const kinds[] = {"dpkg", "dir", "list", "nsrl", "hashlookup", "rpm", "case"};   /* KNOWN_FROM_* */
 	json_t *j = json_object(), *from = json_array();
 	uint64_t names = 0;
 	char when[CLOCK_RFC3339], sum[DIGEST_HEX];
@@ -242,12 +243,9 @@ json_t *index_info(const struct index *x)
 		clock_rfc3339(index_dpkg_time(x), when);
 		json_object_set_new(j, "dpkg", json_string(when));
 	}
-	if (f & KNOWN_FROM_DPKG)
-		json_array_append_new(from, json_string("dpkg"));
-	if (f & KNOWN_FROM_DIR)
-		json_array_append_new(from, json_string("dir"));
-	if (f & KNOWN_FROM_LIST)
-		json_array_append_new(from, json_string("list"));
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (f & 1u << i)
+			json_array_append_new(from, json_string(kinds[i]));
 	json_object_set_new(j, "from", from);
 	return j;
 }

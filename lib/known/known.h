@@ -13,7 +13,10 @@
 
 /* ---- index.c: the index as a reader sees it, memory-mapped (format: mwhite(1), FILES) ---- */
 
-enum { KNOWN_FROM_DPKG = 1, KNOWN_FROM_DIR = 2, KNOWN_FROM_LIST = 4 };
+enum {
+	KNOWN_FROM_DPKG = 1, KNOWN_FROM_DIR = 2, KNOWN_FROM_LIST = 4, KNOWN_FROM_NSRL = 8, KNOWN_FROM_HASHLOOKUP = 16, KNOWN_FROM_RPM = 32,
+	KNOWN_FROM_CASE = 64,
+};
 
 struct index;
 struct index_hit {
@@ -93,7 +96,7 @@ void crew_free(struct crew_list *l);
  * meanwhile is a result, not an error. */
 int crew_run(struct crew_list *l, const char *root, bool all, uint64_t *bytes, struct err *e);
 
-/* ---- dpkg.c, folder.c, list.c: the sources ---- */
+/* ---- dpkg.c, folder.c, list.c, nsrl.c, hashlookup.c, rpm.c: the sources ---- */
 
 struct known_stats {
 	uint64_t files;       /* looked at */
@@ -102,6 +105,8 @@ struct known_stats {
 	uint64_t altered;     /* not what the package delivered */
 	uint64_t missing, unreadable, changing;
 	uint64_t packages, packages_without_sums;
+	uint64_t left_out;    /* a list itself says that it is malicious or not to be trusted */
+	uint64_t without_digest;   /* entries without SHA-256 */
 	uint64_t bytes;       /* read */
 };
 /* dpkg's database under root (NULL: "/"): a file is taken in when its MD5 is the one its package states. */
@@ -110,12 +115,31 @@ int dpkg_add(struct build *b, const char *root, bool all, struct known_stats *s,
 int folder_add(struct build *b, const char *path, bool all, struct known_stats *s, struct err *e);
 /* SHA-256 lists: sha256sum's forms, bare digests, CSV with the digest first. "-": standard input. 65 names the line. */
 int list_add(struct build *b, const char *path, struct known_stats *s, struct err *e);
+/* NSRL's reference data set, SQLite or text; hashlookup's exports, JSON lines or CSV; what `rpm -qa --dump` prints, whose MD5s
+ * are held against the files below root. All refuse (65) what has no SHA-256, and name the line that is malformed. */
+int nsrl_add(struct build *b, const char *path, struct known_stats *s, struct err *e);
+int hashlookup_add(struct build *b, const char *path, struct known_stats *s, struct err *e);
+int rpm_add(struct build *b, const char *path, const char *root, bool all, struct known_stats *s, struct err *e);
+/* hashlookup's trust is a number from 0 to 100; below 50 is distrust. */
+bool known_distrusted(const char *trust);
+
+/* ---- make.c: what the sources share ---- */
+
+enum known_kind { KNOWN_DPKG, KNOWN_DIR, KNOWN_LIST, KNOWN_NSRL, KNOWN_HASHLOOKUP, KNOWN_RPM, KNOWN_CASE /* cmd/mwhite.c reads it */ };
+int known_add(struct build *b, enum known_kind kind, const char *path, const char *root, bool all, struct known_stats *s, struct err *e);
+/* The number of the source "KIND PATH". */
+int known_source(struct build *b, const char *kind, const char *path, uint32_t *number, struct err *e);
+void known_count(struct known_stats *s, enum crew_result result);   /* but for `files` */
+json_t *known_stats_json(const struct known_stats *s);              /* new reference */
+char *known_stats_text(const struct known_stats *s);                /* caller frees */
 
 /* ---- decide.c ---- */
 
 /* Whether the piece of code that about.json describes, whose digest is known good, may be dropped: not when its memory was
  * changed, nor when a sign says that the program is misused (mwhite(1) lists them). NULL: it may; else the reason to keep. */
 const char *decide_keep(const json_t *about);
+/* Whether a piece of code of a clean machine's case may be vouched for: not when its memory was changed. NULL: it may. */
+const char *decide_vouch(const json_t *about);
 enum decision { DECIDE_UNKNOWN, DECIDE_DROP, DECIDE_KEEP };
 /* Looks the piece of code up that about.json describes, and sets its "known" (muss-case(5)), or removes it. */
 enum decision decide_about(const struct index *x, json_t *about);
