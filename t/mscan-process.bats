@@ -129,3 +129,36 @@ fabricate() {
 	about "$s" '[.signs[] | select(.name == "unowned").reason][0] | test("mount namespace")'
 	no_sign "$s" exe-replaced
 }
+
+@test "a thread whose own instructions are in memory alone, and one that is called from there" {
+	start "$LODGER" scratch thread-in-memory
+	scan -p "$pid"
+	s=$(of_kind memory)
+	has_sign "$s" thread-in-memory
+	no_sign "$s" thread-through-memory
+	about "$s" --arg p "process $pid" '[.signs[] | select(.name == "thread-in-memory").reason][0] | contains($p)'
+	no_sign "$(sha "$LODGER")" thread-in-memory
+	kill "$pid"
+	start "$LODGER" scratch thread-through-memory
+	scan -p "$pid"
+	s=$(of_kind memory)
+	has_sign "$s" thread-through-memory
+	no_sign "$s" thread-in-memory
+	# code that is there, but where no thread is or comes from
+	kill "$pid"
+	start "$LODGER" scratch memory
+	scan -p "$pid"
+	s=$(of_kind memory)
+	no_sign "$s" thread-in-memory
+	no_sign "$s" thread-through-memory
+}
+
+@test "a thread that bears a kernel thread's name, and one with a name like others" {
+	start "$LODGER" scratch thread-named kworker/u8:2
+	scan -p "$pid"
+	has_sign "$(sha "$LODGER")" kernel-thread-name
+	kill "$pid"
+	start "$LODGER" scratch thread-named worker
+	scan -p "$pid"
+	no_sign "$(sha "$LODGER")" kernel-thread-name
+}

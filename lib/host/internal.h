@@ -289,6 +289,14 @@ struct region {
 /* Dumps what is present of it. *p NULL: nothing there, or not readable. */
 int region_take(struct host *h, const struct proc *proc, struct region *r, struct piece **p, struct err *e);
 
+/* ---- threads.c: what threads are called, and where they are ---- */
+
+/* Executable memory of a process that holds code of no file that has a name. */
+struct span { uint64_t start, end; struct piece *piece; };
+void threads_look(struct host *h, const struct proc *p, const struct span *spans, size_t count, struct piece *main);
+/* /proc/PID/task/TID/syscall's text: where a thread that waits has its stack, and where it is. False: it runs. */
+bool threads_parse(const char *text, uint64_t *sp, uint64_t *ip);
+
 /* ---- mapped.c: the files a process maps ---- */
 
 enum mapped_where {

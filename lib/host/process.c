@@ -27,6 +27,9 @@ struct look {
 	size_t count;
 	struct region *regions;
 	size_t region_count;
+	struct span *spans;       /* where code of no file that has a name is mapped */
+	size_t span_count;
+	enum mapped_where where;  /* of what was taken last */
 	uint64_t unbacked;        /* where the unbacked memory that ends where the last map ended begins */
 	uint64_t last_end;
 };
@@ -51,6 +54,13 @@ static struct item *add_item(struct look *l, struct piece *p, const char *how, c
 	json_object_set_new(it->sighting, "exe", jsonio_name(l->exe_path));
 	json_object_set_new(it->sighting, "path", jsonio_name(path));
 	return it;
+}
+
+static void add_span(struct look *l, uint64_t start, uint64_t end, struct piece *p)
+{
+	if (!(l->span_count & (l->span_count - 1)))
+		l->spans = buf_realloc(l->spans, l->span_count ? l->span_count * 2 : 1, sizeof(*l->spans));
+	l->spans[l->span_count++] = (struct span){ start, end, p };
 }
 
 /* The signs that follow from where a running file is now. */
@@ -96,6 +106,7 @@ static struct piece *take_running(struct look *l, int fd, const char *link, bool
 	else
 		image_place_seen(l->h, p, path, st, &l->proc);
 	where_signs(l, p, where, path, exe);
+	l->where = where;
 	return p;
 }
 
@@ -176,6 +187,8 @@ static int take_file_map(struct look *l, const struct map *m, struct err *e)
 	if (!it)
 		goto out;
 	address(it->sighting, m);
+	if (!is_exe && (l->where == MAPPED_MEMFD || l->where == MAPPED_GONE))
+		add_span(l, m->start, m->end, p);
 	if (m->perms[1] == 'w' && m->perms[3] == 'p')
 		piece_sign(l->h, p, "wx-memory", "process %d maps %s writable and executable at %llx", (int)l->proc.pid, m->path,
 		           (unsigned long long)m->start);
@@ -248,6 +261,7 @@ static int take_regions(struct look *l, struct err *e)
 			           (int)l->proc.pid, (unsigned long long)length, (unsigned long long)start, p->sha256);
 		if (!p)
 			continue;
+		add_span(l, r->start, r->end, p);
 		if (l->exe && (piece_signed(l->exe, "unowned") || piece_signed(l->exe, "deleted") || piece_signed(l->exe, "memfd")))
 			piece_sign(l->h, p, "holder-unowned", "process %d, which holds it, runs %s, which no package owns or which is gone",
 			           (int)l->proc.pid, l->exe_path);
@@ -329,6 +343,7 @@ static void process_signs(struct look *l, struct piece *script, const char *hidd
 		piece_sign(h, main, "traced", "process %d traces process %d", (int)p->tracer, (int)p->pid);
 	if (raw)
 		piece_sign(h, main, "raw-socket", "process %d holds the raw socket %llu", (int)p->pid, (unsigned long long)raw);
+	threads_look(h, p, l->spans, l->span_count, main);
 	if (l->has_text && l->all_opened && !l->exe_mapped)
 		piece_sign(h, l->exe, "exe-unmapped", "process %d has nothing of its own program %s mapped", (int)p->pid, l->exe_path);
 }
@@ -398,6 +413,7 @@ out:
 		json_decref(l->items[i].sighting);
 	free(l->items);
 	free(l->regions);
+	free(l->spans);
 	proc_close(&l->proc);
 	free(l);
 	return rc;
