@@ -32,7 +32,7 @@ setup() {
 		["quarantine","/etc/cron.d/sysstat-collect",false]
 		["quarantine","/root/.config/autostart/dbus-session.desktop",false]
 		["remove-line","/etc/cron.d/sysstat-collect",true]
-		["quarantine","/root/.cache/.remedy-test/dbus-daemon",false]
+		["quarantine","$LURK",false]
 		["quarantine","/var/lib/.systemd-private/udevd",false]
 	END
 	diff want ops

@@ -120,7 +120,7 @@ unsafe() {
 	mverify -e host -o out.case "$MASTER/gen.case"
 	[ "$(ls -la /etc/cron.d /etc/crontab /var/lib /root 2>&1; cat /proc/self/mounts)" = "$before" ]
 	[ ! -e /var/lib/.systemd-private ]
-	run ! pgrep -f remedy-test/dbus-daemon
+	run ! pgrep -f "$LURK"
 }
 
 @test "a case without a remedy passes" {
@@ -131,7 +131,7 @@ unsafe() {
 }
 
 @test "an operation less: what it was for is left" {
-	for path in /etc/crontab /root/.config/autostart/dbus-session.desktop /var/lib/.systemd-private/udevd /root/.cache/.remedy-test/dbus-daemon; do
+	for path in /etc/crontab /root/.config/autostart/dbus-session.desktop /var/lib/.systemd-private/udevd "$LURK"; do
 		jq --arg p "$path" '.operations |= map(select(.path != $p))' "$MASTER/g/remedy/plan.json" >g/remedy/plan.json
 		rebuild
 		unsafe indicators-gone
@@ -241,10 +241,10 @@ unsafe() {
 		rm -f out.case
 	done
 	for _ in {1..50}; do
-		pgrep -f remedy-test/dbus-daemon >/dev/null || break
+		pgrep -f "$LURK" >/dev/null || break
 		sleep 0.1
 	done
-	run ! pgrep -f remedy-test/dbus-daemon
+	run ! pgrep -f "$LURK"
 	[ "$(cat /proc/self/mounts)" = "$mounts" ]
 	[ -z "$(find . -maxdepth 1 -name '.*' -type f)" ]
 	mverify -e host -o out.case "$MASTER/gen.case"

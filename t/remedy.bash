@@ -1,6 +1,11 @@
 # remedy: a case with an analysed specimen, made by hand, for the tests of mgen and mverify. Sourced after common.
 # shellcheck shell=bash
 
+# The specimen's place: another for each run of a test file, so that two runs do not see each other's processes.
+MARK=remedy-test-$(cksum <<<"$BATS_FILE_TMPDIR" | cut -d' ' -f1)
+LURK=/root/.cache/.$MARK/dbus-daemon
+export MARK LURK
+
 # specimen NAME SOURCE [CFLAGS...]: a program of testdata/specimen, its digest in SHA and size in SIZE.
 specimen() {
 	local name=$1 source=$2
@@ -28,16 +33,16 @@ resident_code() {
 	cp "$TMP/cron" "$d/dropped/$cron"
 	cp "$TMP/desktop" "$d/dropped/$desktop"
 	cp "${2:-$TMP/resident}" "$d/body"
-	jq -n --arg sha "$SHA" --argjson size "$SIZE" --arg cron "$cron" --arg desktop "$desktop" '{sha256: $sha, kind: "file", size: $size, score: 90,
-		paths: ["/root/.cache/.remedy-test/dbus-daemon", "/var/lib/.systemd-private/udevd"], signs: [], sightings: [
-		{how: "exe", pid: 77, start: 1234, exe: "/root/.cache/.remedy-test/dbus-daemon"},
+	jq -n --arg sha "$SHA" --argjson size "$SIZE" --arg cron "$cron" --arg desktop "$desktop" --arg lurk "$LURK" '{sha256: $sha, kind: "file", size: $size, score: 90,
+		paths: [$lurk, "/var/lib/.systemd-private/udevd"], signs: [], sightings: [
+		{how: "exe", pid: 77, start: 1234, exe: $lurk},
 		{how: "startup", place: "cron", file: "/etc/crontab", text: "@reboot root /var/lib/.systemd-private/udevd", whole: false},
 		{how: "startup", place: "cron", file: "/etc/cron.d/sysstat-collect", file_sha256: $cron, whole: false,
 		 text: "*/7 * * * * root /var/lib/.systemd-private/udevd >/dev/null 2>&1"},
 		{how: "startup", place: "autostart", file: "/root/.config/autostart/dbus-session.desktop", file_sha256: $desktop, whole: true,
 		 text: "Exec=/var/lib/.systemd-private/udevd"}]}' >"$d/about.json"
-	jq -n --arg sha "$SHA" --argjson size "$SIZE" --arg cron "$cron" --arg desktop "$desktop" '{sha256: $sha, how: "garden", run: "ran",
-		argv: ["/root/.cache/.remedy-test/dbus-daemon"], processes: [], startup: [{place: "cron", file: "/etc/cron.d/sysstat-collect"}], files: [
+	jq -n --arg sha "$SHA" --argjson size "$SIZE" --arg cron "$cron" --arg desktop "$desktop" --arg lurk "$LURK" '{sha256: $sha, how: "garden", run: "ran",
+		argv: [$lurk], processes: [], startup: [{place: "cron", file: "/etc/cron.d/sysstat-collect"}], files: [
 		{path: "/etc/cron.d/sysstat-collect", change: "created", type: "file", sha256: $cron, size: 87,
 		 lines: ["# collects statistics", "*/7 * * * * root /var/lib/.systemd-private/udevd >/dev/null 2>&1"]},
 		{path: "/root/.config/autostart/dbus-session.desktop", change: "created", type: "file", sha256: $desktop, size: 104},

@@ -50,7 +50,7 @@ state() {
 	(cd "$W" && find . -path ./var -prune -o -path ./proc -prune -o -path ./dev -prune -o -path ./usr -prune -o -path ./muss -prune -o \
 		-printf '%P %y %m %U %G %l %T@\n' | sort
 	find etc tmp opt root -type f -exec sha256sum {} + | sort -k 2
-	getfattr -R -P -d -m - etc tmp opt root 2>/dev/null || true)
+	find etc tmp opt root -print0 | sort -z | xargs -0 getfattr -h -d -m - 2>/dev/null || true)
 }
 
 same() {
@@ -336,8 +336,8 @@ kill_loop() {
 	cat >"$TMP/loop" <<-'END'
 		state() {
 			cd / && find etc tmp opt root -printf '%P %y %m %U %G %l %T@\n' | sort
-			find etc tmp opt root -type f -exec sha256sum {} +
-			getfattr -R -P -d -m - etc tmp opt root 2>/dev/null
+			find etc tmp opt root -type f -exec sha256sum {} + | sort -k 2
+			find etc tmp opt root -print0 | sort -z | xargs -0 getfattr -h -d -m - 2>/dev/null
 		}
 		again() {
 			rm -rf /etc /tmp /opt /root /var
