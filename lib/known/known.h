@@ -123,7 +123,7 @@ int rpm_add(struct build *b, const char *path, const char *root, bool all, struc
 /* hashlookup's trust is a number from 0 to 100; below 50 is distrust. */
 bool known_distrusted(const char *trust);
 
-/* ---- make.c: what the sources share ---- */
+/* ---- kinds.c: what the sources share ---- */
 
 enum known_kind { KNOWN_DPKG, KNOWN_DIR, KNOWN_LIST, KNOWN_NSRL, KNOWN_HASHLOOKUP, KNOWN_RPM, KNOWN_CASE /* cmd/mwhite.c reads it */ };
 int known_add(struct build *b, enum known_kind kind, const char *path, const char *root, bool all, struct known_stats *s, struct err *e);

@@ -1,4 +1,4 @@
-/* make: what all sources share: their names and counts, and which function reads which. */
+/* kinds: what all sources share: their names and counts, and which function reads which. */
 #include "known/known.h"
 
 #include <stdlib.h>
