@@ -19,7 +19,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 
 # ---- rooms: what each uses (rooms of lower floors only) and the library it owns ----
 
-ROOMS := base casefile trust known judge confine code garden link pack centre host agent remedy micro proof
+ROOMS := base casefile trust known judge confine code garden listing link pack centre host agent remedy micro proof
 
 USES_base     :=
 USES_casefile := base
@@ -29,6 +29,7 @@ USES_judge    := base
 USES_confine  := base
 USES_code     := confine base
 USES_garden   := confine base
+USES_listing  := casefile judge base
 USES_link     := trust base
 USES_pack     := trust casefile base
 USES_centre   := trust casefile base
@@ -54,7 +55,7 @@ TOOLS := mscan mwhite mpack mls msend mrecv mkey mnicter mgen mverify magent mce
 TOOL_mscan   := host known judge code confine casefile base
 TOOL_mwhite  := known casefile base
 TOOL_mpack   := pack trust casefile base
-TOOL_mls     := casefile base
+TOOL_mls     := listing judge casefile base
 TOOL_msend   := agent link trust casefile base
 TOOL_mrecv   := link centre confine trust casefile base
 TOOL_mkey    := trust base

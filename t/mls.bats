@@ -57,8 +57,52 @@ pack() {
 	[ -z "$stderr" ]
 	[ "${#lines[@]}" -eq 2 ]
 	jq -e --arg sha "$other" '. == {sha256: $sha, kind: "memory", size: 5, score: 2, verdict: null, path: "/p", paths: ["/p"], pids: [3],
-		signs: ["a", "b", "c", "d"], members: ["about.json", "static.json", "dynamic.json", "unknown/thing"]}' <<<"${lines[0]}"
+		signs: ["a", "b", "c", "d"], suspicious: false, why: (["a", "b", "b", "c", "d"] | to_entries | map({sign: .value, group: "unlisted", weight: 0,
+		source: (["host", "host", "static", "static", "dynamic"][.key]), reason: "", counts: (.key == 0), meaning: null})), members: ["about.json", "static.json", "dynamic.json", "unknown/thing"]}' <<<"${lines[0]}"
 	jq -e --arg sha "$script" '.sha256 == $sha and .kind == "script" and .score == 0 and .pids == [] and .paths == []' <<<"${lines[1]}"
+}
+
+@test "why: the signs that count by name, and with -l each in words, the heaviest first" {
+	local signs='[{"name":"fresh","group":"age","weight":3,"reason":"changed 5 minutes ago"},
+		{"name":"memfd","group":"image","weight":35,"reason":"process 7 runs it"},
+		{"name":"deleted","group":"image","weight":25,"reason":"was deleted\u001b[2J"},
+		{"name":"unowned","group":"identity","weight":10},{"name":"traced","group":"injection","weight":6},
+		{"name":"no-such","group":"odd","weight":1,"reason":"elsewhere"}]'
+	cp "$ROOT/rules/criteria.json" . && sed -i 's/"submit": *[0-9.]*/"submit": 54.5/' criteria.json
+	pack "code/$other/about.json={\"kind\":\"memfd\",\"score\":54.5,\"paths\":[\"/memfd:x\"],\"signs\":$signs}" \
+		"code/$script/about.json={\"kind\":\"file\",\"score\":54.4,\"paths\":[\"/bin/y\"]}"
+	run --separate-stderr env MUSS_SHARE="$TMP" mls case
+	[ "$status" -eq 0 ]
+	[[ ${lines[0]} == *PIDS*WHY*PATH* ]]
+	[[ ${lines[1]} == ">  54.5 "*" memfd unowned traced +2 "*" /memfd:x" ]]
+	[[ ${lines[2]} == "   54.4 "*" - "*"/bin/y" ]]
+	run --separate-stderr env MUSS_SHARE="$TMP" mls -l case
+	[ "$status" -eq 0 ]
+	# The weight in brackets does not count: another of its group does.
+	[[ ${lines[2]} == *" 35.0  memfd "*"runs from an anonymous memory file." ]]
+	[[ ${lines[3]} == *" process 7 runs it" ]]
+	[[ $output == *"( 25.0) deleted "*"whose file was deleted"*"'was deleted\x1b[2J'"* ]]
+	[[ $output == *" 1.0  no-such "*"(host) elsewhere"* ]]
+	[[ $output != *$'\033'* ]]
+	fails 64 mls -l -j case
+	fails 64 mls -lm case
+	mls -j case | jq -es '.[0].why | map(.sign) == ["memfd", "unowned", "traced", "fresh", "no-such", "deleted"]'
+	mls -j case | jq -es '.[0].why[0] | .source == "host" and .group == "image" and .weight == 35 and .counts and .reason == "process 7 runs it"
+		and (.meaning | test("memory file"))'
+	# Without criteria the case is listed all the same.
+	run --separate-stderr env MUSS_SHARE=/nowhere mls case
+	[ "$status" -eq 0 ]
+	[[ ${lines[1]} == "   54.5 "* ]]
+	echo '{}' >criteria.json
+	MUSS_SHARE=$TMP fails 78 mls case
+}
+
+@test "why: a verdict's reasons go before the scan's" {
+	pack "code/$other/about.json={\"kind\":\"file\",\"score\":3,\"signs\":[{\"name\":\"fresh\",\"group\":\"age\",\"weight\":3}]}" \
+		"code/$other/verdict.json={\"verdict\":\"malicious\",\"score\":52,\"reasons\":[{\"source\":\"rules\",\"sign\":\"UPPER_rule\",\"group\":\"r\",\"weight\":20,\"text\":\"looks so\"},{\"source\":\"dynamic\",\"sign\":\"scans\",\"group\":\"network\",\"weight\":25,\"text\":\"talks to many\"}]}"
+	mls -j case | jq -e '[.why[] | "\(.source) \(.sign) \(.weight) \(.reason)"] == ["dynamic scans 25 talks to many", "rules UPPER_rule 20 looks so"]'
+	mls case | grep -q 'malicious .* scans UPPER_rule '
+	[[ $(mls -l case) == *" 25.0  scans "*"(dynamic) talks to many"* ]]
 }
 
 @test "hostile names, words and types do not reach the terminal raw" {

@@ -161,19 +161,24 @@ static bool heaviest(const json_t *signs, size_t at, const char *group, double w
 	return true;
 }
 
+bool judge_counts(const json_t *signs, size_t at)
+{
+	const json_t *o = json_array_get(signs, at);
+	const char *group = jsonio_str(o, "group");
+	double weight = jsonio_num(o, "weight", 0);
+
+	return group && isfinite(weight) && heaviest(signs, at, group, weight);
+}
+
 double judge_score(const json_t *signs)
 {
 	const json_t *o;
 	double sum = 0;
 	size_t i;
 
-	json_array_foreach(signs, i, o) {
-		const char *group = jsonio_str(o, "group");
-		double weight = jsonio_num(o, "weight", 0);
-
-		if (group && isfinite(weight) && heaviest(signs, i, group, weight))
-			sum += weight;
-	}
+	json_array_foreach(signs, i, o)
+		if (judge_counts(signs, i))
+			sum += jsonio_num(o, "weight", 0);
 	return (double)(int64_t)(sum * 10 + (sum < 0 ? -0.5 : 0.5)) / 10;
 }
 

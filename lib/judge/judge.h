@@ -50,6 +50,8 @@ void judge_add(const struct judge *j, json_t *signs, const char *name, const cha
 /* Sum over the groups of the group's heaviest sign (ALGORITHMS: groups, since signs within one come together).
  * A negative weight (a sign of innocence) counts only where its group has no positive one. One decimal. */
 double judge_score(const json_t *signs);
+/* Is the sign at that place one that the score is made of? */
+bool judge_counts(const json_t *signs, size_t at);
 /* Everything that is to be known of a sign, as lines for people. */
 void judge_explain(const struct judge_sign *s, struct buf *out);
 

@@ -29,11 +29,11 @@ static void print_signs(const json_t *report, FILE *f)
 {
 	const json_t *signs = json_object_get(report, "signs");
 	size_t n = json_array_size(signs), i;
-	json_t **order = buf_realloc(NULL, n + 1, sizeof(*order));
+	json_t **order = buf_realloc(NULL, n + 1, sizeof(json_t *));
 
 	for (i = 0; i < n; i++)
 		order[i] = json_array_get(signs, i);
-	qsort(order, n, sizeof(*order), heaviest_first);
+	qsort(order, n, sizeof(json_t *), heaviest_first);
 	fprintf(f, "%-12s %-22s %7s %9s  %12s  %12s\n", "GROUP", "SIGN", "WEIGHT", "ESTIMATE", "SUSPICIOUS", "BENIGN");
 	for (i = 0; i < n; i++) {
 		const json_t *s = order[i];

@@ -88,7 +88,7 @@ static bool outweighed(const struct judge *j, const struct weights *w, const str
 
 	for (k = 0; k < judge_count(j); k++)
 		if (k != i && signset_has(signs, k) && !strcmp(judge_at(j, k)->group, group) &&
-		    (w->tenth[k] > w->tenth[i] || (w->tenth[k] == w->tenth[i] && k < i)))
+		    (w->tenth[k] > w->tenth[i] || (k < i && w->tenth[k] == w->tenth[i])))
 			return true;
 	return false;
 }
