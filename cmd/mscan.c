@@ -2,6 +2,7 @@
 #include <linux/ioprio.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -20,16 +21,16 @@ static const char usage[] =
 	"  -p pid         this process instead of the machine\n"
 	"  -R root        the start-up places of a system that does not run\n"
 	"  -w index       leave out what the whitelist index knows, as 'mwhite -d index' does\n"
-	"  -s score       only code of at least this score\n"
+	"  -s score       only code of at least this score; 'submit': of the score at which code is sent to the centre\n"
 	"  -b             in the background: only when the machine has nothing else to do\n"
 	"  -z             compress the case with zstd\n"
 	"  -o file        write the case there (default: standard output)\n"
-	"  --list-signs   all signs with their groups and weights\n"
-	"  --explain sign what a sign means\n"
+	"  --list-signs   all signs with their groups and weights (~: estimated)\n"
+	"  --explain sign what a sign means, and where its weight comes from\n"
 	"  -q -v -V -h    quiet, verbose, version, help\n"
 	"\n"
 	"examples:\n"
-	"  mscan -s 20 -o today.case\n"
+	"  mscan -s submit -o today.case\n"
 	"  mscan -f /usr/local/bin | mls\n"
 	"\n"
 	"exit: 0 done (what could not be seen is in the case), 64 usage, 66 no such input, 74 output failed, 78 criteria\n";
@@ -42,18 +43,20 @@ static int list_signs(const struct judge *j)
 	size_t i;
 
 	for (i = 0; (s = judge_at(j, i)); i++)
-		printf("%-20s %-10s %6.1f  %s\n", s->name, s->group, s->weight, s->meaning);
+		printf("%-20s %-10s %6.1f%c %s\n", s->name, s->group, s->weight, s->derived ? ' ' : '~', s->meaning);
 	return 0;
 }
 
 static int explain(const struct judge *j, const char *name, struct err *e)
 {
 	const struct judge_sign *s = judge_find(j, name);
+	struct buf text = { 0 };
 
 	if (!s)
 		return err_set(e, EX_USAGE, "there is no sign %s; see --list-signs", err_q(name));
-	printf("%s\n  %s\n  group %s, weight %.1f decibans, seen by %s analysis%s%s\n", s->name, s->meaning, s->group, s->weight,
-	       s->source, *s->technique ? ", ATT&CK " : "", s->technique);
+	judge_explain(s, &text);
+	fputs(buf_str(&text), stdout);
+	buf_free(&text);
 	return 0;
 }
 
@@ -142,6 +145,7 @@ int main(int argc, char **argv)
 	const char *root = NULL, *sign = NULL, *index = NULL, *missed;
 	struct index *known = NULL;
 	bool list = false, idle = false, zstd = false, files = false;
+	bool submit = false;
 	double least = -1e9;
 	struct host *h = NULL;
 	struct judge *j;
@@ -166,9 +170,10 @@ int main(int argc, char **argv)
 				tool_usage(&t, "-p wants the number of a process, not %s", err_q(optarg));
 			break;
 		case 's':
+			submit = !strcmp(optarg, "submit");
 			least = strtod(optarg, &end);
-			if (*end || end == optarg)
-				tool_usage(&t, "-s wants a score, not %s", err_q(optarg));
+			if (!submit && (*end || end == optarg))
+				tool_usage(&t, "-s wants a score or 'submit', not %s", err_q(optarg));
 			break;
 		case OPT_LIST: list = true; break;
 		case OPT_EXPLAIN: sign = optarg; break;
@@ -180,6 +185,8 @@ int main(int argc, char **argv)
 	j = judge_load(NULL, &e);
 	if (!j)
 		goto out;
+	if (submit)
+		least = judge_submit(j);
 	if (list || sign) {
 		rc = list ? list_signs(j) : explain(j, sign, &e);
 		goto out;

@@ -560,9 +560,43 @@ world() {
 	[ "${#lines[@]}" -eq "$(jq '.signs | length' "$ROOT/rules/criteria.json")" ]
 	run --separate-stderr mscan --explain text-modified
 	[ "$status" -eq 0 ]
-	[[ $output == *"group memory"*"weight 40.0"*"T1055"* ]]
+	[[ $output == *"group memory"*"weight "*"T1055"* ]]
 	fails 64 mscan --explain nonsense
 	fails 74 sh -c 'mscan --list-signs >/dev/full'
+	# Where a weight comes from.
+	cat >criteria.json <<-'END'
+		{"format": "muss-criteria/1", "submit": 12.5, "signs": [
+		{"name": "fresh", "source": "host", "group": "age", "weight": 12.5, "estimate": 3, "hits": [40, 900, 7, 1234], "over": "old", "meaning": "New."},
+		{"name": "old", "source": "host", "group": "age", "weight": 4, "meaning": "Old."}]}
+	END
+	export MUSS_SHARE=$TMP
+	run --separate-stderr mscan --explain fresh
+	[[ ${lines[1]} == "  New." ]]
+	[[ $output == *"weight 12.5 decibans (17.8 times likelier"*"fired on 40 of 900 suspicious and 7 of 1234 benign cases; estimated before at 3.0"*"never weighs less than old"* ]]
+	[[ "$(mscan --explain old)" == *"estimated: no labelled observation bears it" ]]
+	[[ "$(mscan --list-signs)" == *" 12.5  New."*" 4.0~ Old." ]]
+}
+
+@test "-s submit: the criteria's threshold" {
+	mkdir t
+	printf '#!/bin/sh\n' >t/a
+	cat >criteria.json <<-'END'
+		{"format": "muss-criteria/1", "submit": 12.5, "signs": [
+		{"name": "fresh", "source": "host", "group": "age", "weight": 12.5, "meaning": "New."},
+		{"name": "temporary-place", "source": "host", "group": "place", "weight": 0, "meaning": "Temporary."},
+		{"name": "unowned", "source": "host", "group": "identity", "weight": 0, "meaning": "Unowned."}]}
+	END
+	[ "$(MUSS_SHARE=$TMP mscan -s submit -f t/a | mls -j | wc -l)" -eq 1 ]
+	sed -i 's/"submit": 12.5/"submit": 12.6/' criteria.json
+	[ "$(MUSS_SHARE=$TMP mscan -s submit -f t/a | mls -j | wc -l)" -eq 0 ]
+	[ "$(MUSS_SHARE=$TMP mscan -f t/a | mls -j | wc -l)" -eq 1 ]
+	fails 64 mscan -s submitted
+}
+
+@test "mscan(1) documents every sign, and no other" {
+	jq -r '.signs[].name' "$ROOT/rules/criteria.json" | sort >listed
+	sed -n '/^\.Ss Signs/,/^\.Sh /s/^\.It Li \([a-z0-9-]*\)$/\1/p' "$ROOT/man/mscan.1" | sort -u >documented
+	diff listed documented
 }
 
 @test "usage" {

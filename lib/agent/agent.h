@@ -22,7 +22,7 @@ struct agent_config {
 	long patience;           /* seconds until an answer is given up */
 	long timeout;            /* seconds for a scan, and for a remover */
 	long niceness;
-	long score;              /* only code of at least this score is sent; -1: all that is unknown */
+	long score;              /* only code of at least this score is sent; -1: the criteria's own threshold, but all of named paths */
 	bool background;         /* scan only when the machine has nothing else to do */
 	bool apply;              /* no: fetch and check only */
 	bool rescan;

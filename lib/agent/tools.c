@@ -18,19 +18,26 @@ static void add(struct args *a, const char *arg)
 	a->v[a->n] = NULL;
 }
 
-/* The strings are the configuration's, or live in *a. */
-static void scan_args(const struct agent_config *c, struct args *a)
+/* What is sent in. Paths that somebody named are wanted whole: a file at rest shows few signs. */
+static void add_score(const struct agent_config *c, struct args *a)
+{
+	if (c->score < 0 && c->paths)
+		return;
+	snprintf(a->number, sizeof(a->number), "%ld", c->score);
+	add(a, "-s");
+	add(a, c->score < 0 ? "submit" : a->number);
+}
+
+/* The strings are the configuration's, or live in *a. With `whole`, code of any score: after a removal it scores less. */
+static void scan_args(const struct agent_config *c, struct args *a, bool whole)
 {
 	*a = (struct args){ 0 };
 	add(a, "mscan");
 	add(a, "-q");
 	if (c->background)
 		add(a, "-b");
-	if (c->score >= 0) {
-		snprintf(a->number, sizeof(a->number), "%ld", c->score);
-		add(a, "-s");
-		add(a, a->number);
-	}
+	if (!whole)
+		add_score(c, a);
 	if (c->paths)
 		add(a, "-f");
 	for (char **p = c->paths; p && *p; p++)
@@ -104,7 +111,7 @@ int tools_scan(const struct agent_config *c, struct row *r, struct err *e)
 	int fd, rc = -1;
 
 	*r = (struct row){ .state = SCANNED, .started = clock_now() };
-	scan_args(c, &scan);
+	scan_args(c, &scan, false);
 	stages[n++] = (struct pipeline_stage){ .argv = scan.v };
 	if (c->known)
 		stages[n++] = (struct pipeline_stage){ .argv = white };
@@ -140,7 +147,7 @@ int tools_rescan(const struct agent_config *c, const json_t *codes, json_t *foun
 
 	if (fd < 0)
 		return -1;
-	scan_args(c, &scan);
+	scan_args(c, &scan, true);
 	rc = pipeline_run(&stage, 1, -1, fd, (int)(c->timeout * 1000), &failed, e);
 	if (rc == 0)
 		rc = look_at(fd, &l, e);
