@@ -354,3 +354,25 @@ refused() {
 	run --separate-stderr magent -h
 	[[ $output == usage:*Examples:*Exit:* ]]
 }
+
+@test "what it sends in: from the threshold up, of named paths everything, by 'score' whatever that says" {
+	mkdir bin
+	cp "$BIN/magent" bin/
+	printf '#!/bin/sh\necho "$*" >>%s/asked\nexit 69\n' "$PWD" >bin/mscan
+	cp bin/mscan bin/mpack
+	chmod 755 bin/mscan bin/mpack
+	asked() {
+		rm -f asked
+		run bin/magent run -q -c agent.conf
+		[ "$status" -ne 0 ]
+		grep -e '^-q' asked | grep -v -e '-r' >scan
+		cat scan
+	}
+	[[ "$(asked)" == "-q -f "*/files ]]
+	configure score 12
+	[[ "$(asked)" == "-q -s 12 -f "*/files ]]
+	sed -i '/^path/d' agent.conf
+	[ "$(asked)" = "-q -s 12" ]
+	sed -i '/^score/d' agent.conf
+	[ "$(asked)" = "-q -s submit" ]
+}
