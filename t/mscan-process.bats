@@ -162,3 +162,46 @@ fabricate() {
 	scan -p "$pid"
 	no_sign "$(sha "$LODGER")" kernel-thread-name
 }
+
+@test "a program on a file system that was mounted and is mounted nowhere any more" {
+	need_root
+	mkdir -p m/usr/sbin
+	# a name that is another file in our root, and one that is none
+	start unshare --mount --propagation private -- sh -ec 'mount -t tmpfs none "$1/m"; mkdir -p "$1/m/usr/bin"; cp "$2" "$1/m/usr/bin/sleep"
+		cd /; "$1/m/usr/bin/sleep" "$1/scratch" plain & p=$!; sleep 0.1; umount -l "$1/m"; echo "$p" >"$1/child"; wait' sh "$TMP" "$LODGER"
+	until [ -s child ]; do sleep 0.02; done
+	scan -p "$(cat child)"
+	s=$(sha "$LODGER")
+	has_sign "$s" mount-detached
+	no_sign "$s" exe-replaced
+	about "$s" '.kind == "deleted" and .paths == ["/usr/bin/sleep"]'
+	mpack -p <c.case | bsdtar -tf - | grep -q "code/$s/body"
+	rm scratch
+	wait "$pid"
+	touch scratch
+	# the same, while it is still mounted, in a namespace of its own
+	start unshare --mount --propagation private -- sh -ec 'mount -t tmpfs none "$1/m"; cp "$2" "$1/m/prog"; exec "$1/m/prog" "$1/scratch" plain' sh "$TMP" "$LODGER"
+	scan -p "$pid"
+	no_sign "$s" mount-detached
+}
+
+@test "a library from nowhere in a packaged program, and the same in a program of no package" {
+	[ -d /var/lib/dpkg/info ] || skip "no package database"
+	mkdir -p .hid
+	cc -shared -o .hid/lib.so -x c - <<<'int muss_test_library;'
+	{ cat .hid/lib.so; echo; } >plain.so
+	mkfifo fifo
+	LD_PRELOAD=$TMP/.hid/lib.so:$TMP/plain.so cat fifo >/dev/null 3>&- 4>&- &
+	pid=$!
+	exec 5>fifo
+	until [ "$(cat "/proc/$pid/comm")" = cat ] && grep -q plain.so "/proc/$pid/maps"; do sleep 0.02; done
+	scan -p "$pid"
+	has_sign "$(sha .hid/lib.so)" library-misplaced
+	has_sign "$(sha plain.so)" library-unowned
+	no_sign "$(sha "$(readlink -f /bin/cat)")" library-unowned
+	exec 5>&-
+	start "$LODGER" scratch library "$TMP/.hid/lib.so"
+	scan -p "$pid"
+	no_sign "$(sha .hid/lib.so)" library-misplaced
+	no_sign "$(sha .hid/lib.so)" library-unowned
+}

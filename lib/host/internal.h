@@ -304,10 +304,13 @@ enum mapped_where {
 	MAPPED_GONE,       /* deleted, and the path names nothing */
 	MAPPED_REPLACED,   /* the path names another file */
 	MAPPED_MEMFD,
+	MAPPED_DETACHED,   /* on a mount that no folder leads to any more; the path is whatever it was there */
 	MAPPED_ELSEWHERE,  /* there, but not to be reached by this path */
 };
 /* Where the file of a /proc link's text is; path (PATH_MAX) gets the text without " (deleted)". */
 enum mapped_where mapped_where(const struct host *h, const struct proc *p, const char *link, const struct stat *st, char *path);
+/* Is the open file on a mount that belongs to no mount namespace any more? */
+bool mapped_detached(const struct host *h, const struct proc *p, int fd);
 /* Another file, but with the same bytes: a copy of it, or the same file below another mount. */
 bool mapped_same_bytes(const struct proc *p, const char *path, const struct piece *piece);
 /* Opens the file behind a mapping: what runs, not what the name says now. -1 errno: why its map_files entry could not be. */

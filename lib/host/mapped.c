@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -71,6 +72,58 @@ bool mapped_same_bytes(const struct proc *p, const char *path, const struct piec
 
 	io_close(&fd);
 	return same;
+}
+
+/* mountinfo's lines begin with the mount's number. 1, 0; -1: it cannot be read. */
+static int lists_mount(int dir, const char *file, uint64_t id)
+{
+	struct buf text = { 0 };
+	const char *p;
+	int found = io_slurp_at(dir, file, CAP_SLURP, &text) < 0 ? -1 : 0;
+
+	for (p = buf_str(&text); !found && *p; p += strcspn(p, "\n"), p += *p == '\n')
+		found = strtoull(p, NULL, 10) == id;
+	buf_free(&text);
+	return found;
+}
+
+/* Any mount namespace that a process is in; each is asked once. */
+static bool mounted_somewhere(const struct host *h, uint64_t id)
+{
+	enum { MOST = 256 };
+	ino_t asked[MOST];
+	pid_t *list;
+	size_t n = pids_listed(h->proc, &list), i, k, count = 0;
+	bool found = false;
+
+	for (i = 0; !found && i < n && count < MOST; i++) {
+		char name[32];
+		struct stat st;
+
+		snprintf(name, sizeof(name), "%d/ns/mnt", (int)list[i]);
+		if (fstatat(h->proc, name, &st, 0) < 0)
+			continue;
+		for (k = 0; k < count && asked[k] != st.st_ino; k++)
+			;
+		if (k < count)
+			continue;
+		asked[count++] = st.st_ino;
+		snprintf(name, sizeof(name), "%d/mountinfo", (int)list[i]);
+		found = lists_mount(h->proc, name, id) == 1;
+	}
+	free(list);
+	return found || count == MOST;
+}
+
+bool mapped_detached(const struct host *h, const struct proc *p, int fd)
+{
+	struct statx stx;
+
+	/* without root, other namespaces' mounts cannot be told from none's */
+	if (geteuid() || statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) < 0 || !(stx.stx_mask & STATX_MNT_ID))
+		return false;
+	return !lists_mount(p->dir, "mountinfo", stx.stx_mnt_id) && !lists_mount(h->proc, "self/mountinfo", stx.stx_mnt_id)
+		&& !mounted_somewhere(h, stx.stx_mnt_id);
 }
 
 /* Without the right to follow map_files: is this open file what is mapped there? The inode's number says so, or, where a

@@ -29,7 +29,7 @@ struct look {
 	size_t region_count;
 	struct span *spans;       /* where code of no file that has a name is mapped */
 	size_t span_count;
-	enum mapped_where where;  /* of what was taken last */
+	enum mapped_where where, exe_where;   /* of what was taken last, of the program */
 	uint64_t unbacked;        /* where the unbacked memory that ends where the last map ended begins */
 	uint64_t last_end;
 };
@@ -78,11 +78,19 @@ static void where_signs(struct look *l, struct piece *p, enum mapped_where where
 	else if (where == MAPPED_REPLACED)
 		piece_sign(h, p, exe ? "exe-replaced" : "library-replaced", "process %d %s what %s was; that name is another file now",
 		           pid, exe ? "runs" : "executes code of", path);
+	else if (where == MAPPED_DETACHED)
+		piece_sign(h, p, "mount-detached", "process %d %s %s of a file system that is mounted nowhere any more", pid,
+		           exe ? "runs" : "executes code of", path);
+}
+
+static bool nameless(enum mapped_where where)
+{
+	return where == MAPPED_GONE || where == MAPPED_MEMFD || where == MAPPED_DETACHED;
 }
 
 static const char *kind_of(enum mapped_where where)
 {
-	return where == MAPPED_MEMFD ? "memfd" : where == MAPPED_GONE || where == MAPPED_REPLACED ? "deleted" : "file";
+	return where == MAPPED_MEMFD ? "memfd" : nameless(where) || where == MAPPED_REPLACED ? "deleted" : "file";
 }
 
 /* A running file: its piece, place and signs. NULL: it cannot be read, or it is gone by now. */
@@ -100,8 +108,11 @@ static struct piece *take_running(struct look *l, int fd, const char *link, bool
 	if (where == MAPPED_REPLACED && mapped_same_bytes(&l->proc, path, p)) {
 		where = MAPPED_HERE;
 		p = piece_get(l->h, p->sha256, "file", p->size);
+	} else if ((where == MAPPED_REPLACED || where == MAPPED_ELSEWHERE) && mapped_detached(l->h, &l->proc, fd)) {
+		where = MAPPED_DETACHED;
+		p = piece_get(l->h, p->sha256, "deleted", p->size);
 	}
-	if (where == MAPPED_MEMFD)
+	if (where == MAPPED_MEMFD || where == MAPPED_DETACHED)
 		piece_path(p, path);
 	else
 		image_place_seen(l->h, p, path, st, &l->proc);
@@ -124,6 +135,7 @@ static int take_exe(struct look *l)
 		return -1;
 	l->exe = take_running(l, fd, link, true, &l->exe_stat, l->exe_path);
 	close(fd);
+	l->exe_where = l->where;
 	if (!l->exe)
 		return 0;
 	it = add_item(l, l->exe, "exe", l->exe_path);
@@ -159,6 +171,22 @@ static int compare_text(struct look *l, const struct map *m, int fd, struct item
 	return 0;
 }
 
+/* What a packaged program brings along stands in packages as well. Interpreters load what their users wrote. */
+static void library_signs(struct look *l, struct piece *p, const char *path)
+{
+	const char *name = strrchr(l->exe_path, '/');
+
+	if (!l->exe || !l->h->dpkg || l->exe_where != MAPPED_HERE || l->proc.foreign || piece_signed(l->exe, "unowned")
+	    || script_interpreter(name ? name + 1 : l->exe_path))
+		return;
+	if (piece_signed(p, "unowned"))
+		piece_sign(l->h, p, "library-unowned", "process %d of the packaged program %s executes code of %s", (int)l->proc.pid,
+		           l->exe_path, path);
+	if (piece_signed(p, "temporary-place") || piece_signed(p, "hidden-folder"))
+		piece_sign(l->h, p, "library-misplaced", "process %d of the packaged program %s executes code of %s", (int)l->proc.pid,
+		           l->exe_path, path);
+}
+
 static int take_file_map(struct look *l, const struct map *m, struct err *e)
 {
 	char path[PATH_MAX] = "";
@@ -187,8 +215,10 @@ static int take_file_map(struct look *l, const struct map *m, struct err *e)
 	if (!it)
 		goto out;
 	address(it->sighting, m);
-	if (!is_exe && (l->where == MAPPED_MEMFD || l->where == MAPPED_GONE))
+	if (!is_exe && nameless(l->where))
 		add_span(l, m->start, m->end, p);
+	if (!is_exe)
+		library_signs(l, p, path);
 	if (m->perms[1] == 'w' && m->perms[3] == 'p')
 		piece_sign(l->h, p, "wx-memory", "process %d maps %s writable and executable at %llx", (int)l->proc.pid, m->path,
 		           (unsigned long long)m->start);
