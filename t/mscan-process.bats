@@ -205,3 +205,130 @@ fabricate() {
 	no_sign "$(sha .hid/lib.so)" library-misplaced
 	no_sign "$(sha .hid/lib.so)" library-unowned
 }
+
+# of_text TEXT: the digest of a piece that is this text
+of_text() { printf %s "$1" | sha256sum | cut -c1-64; }
+# packed DIGEST: mpack collects its body from the case, and has nothing to warn of it
+packed() {
+	mpack -p <c.case 2>warnings | bsdtar -tf - | grep -q "code/$1/body"
+	[[ $(cat warnings) != *"${1:0:16}"* ]]
+}
+
+@test "a script that was replaced: what the shell still runs is the code" {
+	printf 'echo ready\nread -r x <fifo\n' >s.sh
+	mkfifo fifo
+	old=$(sha s.sh)
+	start bash s.sh
+	printf 'echo another\n' >new && mv new s.sh
+	scan -p "$pid"
+	about "$old" --arg p "$TMP/s.sh" '.kind == "deleted" and .paths == [$p] and .body == "collected" and .sightings[0].how == "script"'
+	has_sign "$old" exe-replaced
+	[ ! -e "x/code/$(sha s.sh)" ]
+	[ "$(sha "x/code/$old/body")" = "$old" ]
+	packed "$old"
+}
+
+@test "a script that is gone, of an interpreter that does not hold it" {
+	printf 'import os, time\nos.chdir("/")\nprint("ready", flush=True)\ntime.sleep(60)\n' >s.py
+	cp s.py t.py
+	start python3 "$TMP/s.py"
+	scan -p "$pid"
+	about "$(sha s.py)" '.kind == "script"'
+	no_sign "$(sha s.py)" script-gone
+	rm s.py
+	scan -p "$pid"
+	s=$(jq -r --arg p "$TMP/s.py" 'select(.paths == [$p]) | .sha256' x/code/*/about.json)
+	has_sign "$s" script-gone
+	grep -q "$TMP/s.py" "x/code/$s/body"
+	packed "$s"
+	# from the folder it was started in, which it left: found all the same, since the environment tells
+	kill "$pid"
+	start python3 t.py
+	scan -p "$pid"
+	about "$(sha t.py)" --arg p "$TMP/t.py" '.paths == [$p]'
+	# and gone, a name that leads nowhere from here says nothing
+	rm t.py
+	scan -p "$pid"
+	jq -es 'all([.signs[].name] | index("script-gone") == null)' x/code/*/about.json
+}
+
+@test "code in arguments: all of it, in several languages" {
+	mkfifo fifo
+	start perl -MTime::HiRes -we '$| = 1; print "ready\n";' -e 'open my $f, "<", "fifo";'
+	scan -p "$pid"
+	s=$(of_text $'$| = 1; print "ready\\n";\nopen my $f, "<", "fifo";')
+	about "$s" '.kind == "script" and .body == "collected" and .sightings[0].inline and .paths == []'
+	packed "$s"
+	kill "$pid"
+	if command -v lua >/dev/null; then
+		text='print("ready") io.stdout:flush() io.open("fifo")'
+		start lua -e "$text"
+		scan -p "$pid"
+		packed "$(of_text "$text")"
+	fi
+	text='BEGIN { print "ready"; fflush(); getline < "fifo" }'
+	start awk "$text"
+	scan -p "$pid"
+	packed "$(of_text "$text")"
+}
+
+@test "a script from a pipe: what is left in it, which stays there" {
+	mkfifo in rest
+	bash <in >ready 3>&- 4>&- &
+	pid=$!
+	exec 5>in
+	printf 'echo ready\nread -r x <rest\n' >&5
+	until grep -q ready ready; do sleep 0.02; done
+	scan -p "$pid"
+	jq -es 'all([.signs[].name] | index("script-piped") == null)' x/code/*/about.json
+	printf 'echo left >out\n' >&5
+	scan -p "$pid"
+	s=$(of_text $'echo left >out\n')
+	has_sign "$s" script-piped
+	about "$s" '.kind == "script" and .sightings[0].inline and .sightings[0].input == "pipe"'
+	packed "$s"
+	echo go >rest
+	exec 5>&-
+	wait "$pid"
+	[ "$(cat out)" = left ]
+}
+
+@test "a script that stands in the shell's own input, in a file without a name" {
+	mkfifo fifo
+	{ echo 'bash <<"END"'; head -c 100000 /dev/zero | tr '\0' '#'; printf '\necho ready\nread -r x <fifo\nEND\n'; } >outer
+	start bash outer
+	inner=$(pgrep -P "$pid")
+	scan -p "$inner"
+	s=$(of_kind deleted)
+	has_sign "$s" deleted
+	[ "$(head -c 100 "x/code/$s/body" | tr -d '#')" = '' ] && grep -q 'echo ready' "x/code/$s/body"
+}
+
+@test "python -m, and a folder that is a program" {
+	mkdir -p lib/pkg app
+	mkfifo fifo
+	printf 'print("ready", flush=True)\nopen("fifo")\n' | tee lib/pkg/mod.py >app/__main__.py
+	echo '# other' >>app/__main__.py
+	PYTHONPATH=/nowhere:$TMP/lib start python3 -u -m pkg.mod
+	scan -p "$pid"
+	about "$(sha lib/pkg/mod.py)" --arg p "$TMP/lib/pkg/mod.py" '.kind == "script" and .paths == [$p]'
+	kill "$pid"
+	start python3 app
+	scan -p "$pid"
+	about "$(sha app/__main__.py)" --arg p "$TMP/app/__main__.py" '.paths == [$p]'
+}
+
+@test "an interpreter under another name" {
+	[ -d /var/lib/dpkg/info ] || skip "no package database"
+	cp "$(readlink -f "$(command -v bash)")" helperd
+	mkfifo fifo
+	printf 'echo ready\nread -r x <fifo\n' >s.txt
+	start ./helperd s.txt
+	scan -p "$pid"
+	has_sign "$(sha helperd)" interpreter-copied
+	about "$(sha s.txt)" '.kind == "script"'
+	kill "$pid"
+	start bash s.txt
+	scan -p "$pid"
+	no_sign "$(sha helperd)" interpreter-copied
+}

@@ -227,7 +227,9 @@ int proc_link(const struct proc *p, const char *name, char *out, size_t size);
 const char *proc_arg(const struct proc *p, size_t i);
 /* {"how","pid","ppid","start","uid","comm","pidns"} and, when whole, "cmdline". */
 json_t *proc_sighting(const struct proc *p, const char *how, bool whole);
-/* Opens a path as the process sees it. -1 errno. */
+/* A variable of the environment it was started with; the rest of that is none of our business and is wiped. */
+bool proc_env(const struct proc *p, const char *name, char *out, size_t size);
+/* Opens a regular file by a path as the process sees it. -1 errno. */
 int proc_open_path(const struct proc *p, const char *path);
 
 /* ---- pids.c: all processes, those that hide included ---- */
@@ -320,15 +322,21 @@ int mapped_open(const struct proc *p, const struct map *m);
 
 int process_scan(struct host *h, pid_t pid, const char *hidden, struct err *e);
 
-/* ---- script.c: what an interpreter runs ---- */
+/* ---- script.c: what an interpreter's arguments say ---- */
 
-enum script_kind { SCRIPT_NONE, SCRIPT_FILE, SCRIPT_INLINE, SCRIPT_STDIN };
+enum script_kind { SCRIPT_NONE, SCRIPT_FILE, SCRIPT_INLINE, SCRIPT_STDIN, SCRIPT_MODULE /* python -m */ };
 bool script_interpreter(const char *name);            /* sh, python3.11, perl ... */
 bool script_shell(const char *name);
-/* What argv (argv[0] the interpreter's name) makes it run: *arg is the file's name or the text. */
+const char *script_family(size_t i);                  /* names without versions; NULL past the last */
+/* What argv (argv[0] the interpreter's name) makes it run: *arg is the file's or module's name or the (first) text. */
 enum script_kind script_of(char *const *argv, size_t argc, const char *interpreter, const char **arg);
-/* The piece for a process whose program is an interpreter, with its sighting; *p NULL: none. */
-int script_take(struct host *h, const struct proc *proc, const char *exe, const char *exe_sha256, struct piece **p, struct err *e);
+/* The whole text where it is SCRIPT_INLINE: Perl's and others' further -e belong to it. Caller frees; NULL: none. */
+char *script_text(char *const *argv, size_t argc, const char *interpreter);
+
+/* ---- interpreted.c: the code that an interpreter's process is about ---- */
+
+/* The piece, with its sighting; *p NULL: the program is no interpreter, or what it runs cannot be had. */
+int script_take(struct host *h, const struct proc *proc, const char *exe, struct piece *program, struct piece **p, struct err *e);
 
 /* ---- modules.c ---- */
 

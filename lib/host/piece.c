@@ -183,6 +183,7 @@ bool piece_part(struct piece *p, const char *name, int64_t offset, uint64_t size
 json_t *piece_about(const struct piece *p)
 {
 	json_t *o = json_object();
+	size_t i;
 
 	json_object_set_new(o, "sha256", json_string(p->sha256));
 	json_object_set_new(o, "kind", json_string(p->kind));
@@ -191,6 +192,9 @@ json_t *piece_about(const struct piece *p)
 	json_object_set(o, "sightings", p->sightings);
 	json_object_set(o, "signs", p->signs);
 	json_object_set_new(o, "score", json_real(p->score));
+	for (i = 0; i < p->part_count; i++)
+		if (!strcmp(p->parts[i].name, "body"))
+			json_object_set_new(o, "body", json_string("collected"));
 	if (json_array_size(p->memory))
 		json_object_set(o, "memory", p->memory);
 	return o;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -149,16 +150,38 @@ json_t *proc_sighting(const struct proc *p, const char *how, bool whole)
 	return o;
 }
 
+bool proc_env(const struct proc *p, const char *name, char *out, size_t size)
+{
+	struct buf env = { 0 };
+	const char *at, *end;
+	size_t n = strlen(name);
+	bool found = false;
+
+	if (io_slurp_at(p->dir, "environ", CAP_SLURP, &env) > 0)
+		for (at = buf_str(&env), end = at + env.len; !found && at < end; at += strlen(at) + 1)
+			if (!strncmp(at, name, n) && at[n] == '=')
+				found = (size_t)snprintf(out, size, "%s", at + n + 1) < size;
+	if (env.p)
+		explicit_bzero(env.p, env.len);
+	buf_free(&env);
+	return found;
+}
+
 int proc_open_path(const struct proc *p, const char *path)
 {
-	int at = openat(p->dir, *path == '/' ? "root" : "cwd", O_PATH | O_DIRECTORY | O_CLOEXEC), fd, saved;
+	char full[2 * PATH_MAX], cwd[PATH_MAX];
+	int root = openat(p->dir, "root", O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1, saved;
 
-	if (at < 0)
+	if (root < 0)
 		return -1;
-	fd = *path == '/' ? rooted_open(at, path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
-	                  : openat(at, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (*path == '/') {
+		fd = rooted_regular(root, path, NULL);
+	} else if (proc_link(p, "cwd", cwd, sizeof(cwd)) >= 0 && *cwd == '/') {
+		snprintf(full, sizeof(full), "%s/%s", roots_inner(p->root, cwd), path);
+		fd = rooted_regular(root, full, NULL);
+	}
 	saved = errno;
-	close(at);
+	close(root);
 	errno = saved;
 	return fd;
 }

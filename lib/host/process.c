@@ -433,7 +433,7 @@ int process_scan(struct host *h, pid_t pid, const char *hidden, struct err *e)
 	rc = take_regions(l, e);
 	if (rc < 0 || !l->exe)
 		goto out;
-	rc = script_take(h, &l->proc, l->exe_path, l->exe->sha256, &script, e);
+	rc = script_take(h, &l->proc, l->exe_path, l->exe, &script, e);
 	if (rc < 0)
 		goto out;
 	process_signs(l, script, hidden);

@@ -1,46 +1,63 @@
 #include "host/internal.h"
 
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-/* How a family of interpreters takes its script. Option letters that take a value stand in `valued`, those behind which
- * the code itself stands in `inlined`, those behind which a file's name stands in `filed`. */
+/*
+ * How a family of interpreters takes its script. Option letters that take a value, in the same word or the next, stand in
+ * `valued`; those whose value is the rest of their word, or nothing, in `attached`; those behind which the code itself
+ * stands in `inlined`, a file's name in `filed`, a module's name in `moduled`.
+ */
 struct family {
 	const char *name;
-	const char *valued, *inlined, *filed;
-	const char *long_valued[6];
-	bool shell, first_is_code, only_filed;
+	const char *valued, *attached, *inlined, *filed, *moduled;
+	const char *long_valued[8];
+	enum { PLAIN, SHELL, FIRST_IS_CODE, JAVA, VERBS } kind;
 };
 
+#define RCFILES { "--rcfile", "--init-file" }
+#define NODE { "--require", "--import", "--loader", "--conditions", "--env-file" }
+
 static const struct family families[] = {
-	{ "sh", "oO", "c", "", { "--rcfile", "--init-file" }, true, false, false },
-	{ "dash", "o", "c", "", { 0 }, true, false, false },
-	{ "bash", "oO", "c", "", { "--rcfile", "--init-file" }, true, false, false },
-	{ "rbash", "oO", "c", "", { "--rcfile", "--init-file" }, true, false, false },
-	{ "ash", "o", "c", "", { 0 }, true, false, false },
-	{ "ksh", "o", "c", "", { 0 }, true, false, false },
-	{ "mksh", "o", "c", "", { 0 }, true, false, false },
-	{ "zsh", "o", "c", "", { 0 }, true, false, false },
-	{ "python", "WXQ", "c", "", { "--check-hash-based-pycs" }, false, false, false },
-	{ "pypy", "WXQ", "c", "", { 0 }, false, false, false },
-	{ "perl", "I", "eE", "", { 0 }, false, false, false },
-	{ "ruby", "IrCE", "e", "", { 0 }, false, false, false },
-	{ "node", "rC", "ep", "", { "--require", "--import", "--eval", "--print", "--loader" }, false, false, false },
-	{ "nodejs", "rC", "ep", "", { "--require", "--import", "--eval", "--print", "--loader" }, false, false, false },
-	{ "php", "cdz", "r", "f", { 0 }, false, false, false },
-	{ "lua", "l", "e", "", { 0 }, false, false, false },
-	{ "luajit", "l", "e", "", { 0 }, false, false, false },
-	{ "tclsh", "", "", "", { "-encoding" }, false, false, false },
-	{ "expect", "", "c", "f", { 0 }, false, false, false },
-	{ "awk", "Fv", "", "f", { 0 }, false, true, false },
-	{ "gawk", "Fv", "e", "f", { 0 }, false, true, false },
-	{ "mawk", "Fv", "", "f", { 0 }, false, true, false },
-	{ "java", "", "", "", { "-jar" }, false, false, true },
-	{ "ld-linux", "", "", "", { "--library-path", "--preload", "--argv0", "--audit", "--inhibit-rpath" }, false, false, false },
-	{ "ld-musl", "", "", "", { "--library-path", "--preload", "--argv0" }, false, false, false },
+	{ "sh", "oO", "", "c", "", "", RCFILES, SHELL },
+	{ "dash", "o", "", "c", "", "", { 0 }, SHELL },
+	{ "bash", "oO", "", "c", "", "", RCFILES, SHELL },
+	{ "bash-static", "oO", "", "c", "", "", RCFILES, SHELL },
+	{ "rbash", "oO", "", "c", "", "", RCFILES, SHELL },
+	{ "ash", "o", "", "c", "", "", { 0 }, SHELL },
+	{ "ksh", "o", "", "c", "", "", { 0 }, SHELL },
+	{ "ksh93", "o", "", "c", "", "", { 0 }, SHELL },
+	{ "mksh", "o", "", "c", "", "", { 0 }, SHELL },
+	{ "mksh-static", "o", "", "c", "", "", { 0 }, SHELL },
+	{ "posh", "o", "", "c", "", "", { 0 }, SHELL },
+	{ "yash", "o", "", "c", "", "", RCFILES, SHELL },
+	{ "zsh", "o", "", "c", "", "", { 0 }, SHELL },
+	{ "zsh-static", "o", "", "c", "", "", { 0 }, SHELL },
+	{ "fish", "CfdDo", "", "c", "", "", { "--init-command", "--features", "--debug" }, PLAIN },
+	{ "python", "WXQ", "", "c", "", "m", { "--check-hash-based-pycs" }, PLAIN },
+	{ "pypy", "WXQ", "", "c", "", "m", { 0 }, PLAIN },
+	{ "perl", "I", "iFCDdMmVx", "eE", "", "", { 0 }, PLAIN },
+	{ "ruby", "IrCE", "iFKTWx", "e", "", "", { 0 }, PLAIN },
+	{ "node", "rC", "", "ep", "", "", NODE, PLAIN },
+	{ "nodejs", "rC", "", "ep", "", "", NODE, PLAIN },
+	{ "php", "cdzSt", "", "rBRE", "fF", "", { "--define", "--php-ini", "--server", "--docroot" }, PLAIN },
+	{ "lua", "l", "", "e", "", "", { 0 }, PLAIN },
+	{ "luajit", "l", "jOb", "e", "", "", { 0 }, PLAIN },
+	{ "tclsh", "", "", "", "", "", { "-encoding" }, PLAIN },
+	{ "wish", "", "", "", "", "", { "-encoding" }, PLAIN },
+	{ "expect", "", "", "c", "f", "", { 0 }, PLAIN },
+	{ "guile", "Llexp", "", "c", "s", "", { 0 }, PLAIN },
+	{ "R", "gdf", "", "e", "", "", { "--gui", "--encoding" }, PLAIN },
+	{ "awk", "FvW", "", "", "f", "", { 0 }, FIRST_IS_CODE },
+	{ "gawk", "Fvil", "", "e", "f", "", { "--assign", "--field-separator", "--include", "--load" }, FIRST_IS_CODE },
+	{ "mawk", "FvW", "", "", "f", "", { 0 }, FIRST_IS_CODE },
+	{ "original-awk", "Fv", "", "", "f", "", { 0 }, FIRST_IS_CODE },
+	{ "nawk", "Fv", "", "", "f", "", { 0 }, FIRST_IS_CODE },
+	{ "java", "", "", "", "", "", { "-cp", "-classpath", "--class-path", "-p", "--module-path", "--add-modules", "--source" }, JAVA },
+	{ "deno", "", "", "", "", "", { "--config", "--import-map" }, VERBS },
+	{ "bun", "re", "", "", "", "", { "--preload", "--cwd" }, VERBS },
+	{ "ld-linux", "", "", "", "", "", { "--library-path", "--preload", "--argv0", "--audit", "--inhibit-rpath" }, PLAIN },
+	{ "ld-musl", "", "", "", "", "", { "--library-path", "--preload", "--argv0" }, PLAIN },
 };
 
 static const struct family *family_of(const char *name)
@@ -55,6 +72,8 @@ static const struct family *family_of(const char *name)
 		n = 8;
 	else if (!strncmp(base, "ld-musl", 7))
 		n = 7;
+	else if (!strncmp(base, "luajit-", 7))
+		n = 6;
 	while (n && ((base[n - 1] >= '0' && base[n - 1] <= '9') || base[n - 1] == '.' || base[n - 1] == '-'))
 		n--;
 	for (i = 0; i < sizeof(families) / sizeof(*families); i++)
@@ -72,260 +91,163 @@ bool script_shell(const char *name)
 {
 	const struct family *f = family_of(name);
 
-	return f && f->shell;
+	return f && f->kind == SHELL;
 }
 
-static bool long_takes_value(const struct family *f, const char *option)
+const char *script_family(size_t i)
+{
+	return i < sizeof(families) / sizeof(*families) ? families[i].name : NULL;
+}
+
+/* One way through the words. */
+struct words {
+	const struct family *f;
+	char *const *argv;
+	size_t argc, at;
+	enum script_kind kind;
+	const char *arg;
+};
+
+static bool found(struct words *w, enum script_kind kind, const char *arg)
+{
+	w->kind = arg ? kind : SCRIPT_NONE;
+	w->arg = arg;
+	if (!arg)
+		w->at = w->argc;
+	return true;
+}
+
+static const char *next(struct words *w)
+{
+	return w->at + 1 < w->argc ? w->argv[++w->at] : NULL;
+}
+
+/* sh -c takes the first word that is no option, wherever its letter stands. */
+static const char *first_plain(struct words *w)
+{
+	const char *arg;
+
+	while ((arg = next(w)) && (arg[0] == '-' || arg[0] == '+'))
+		;
+	return arg;
+}
+
+/* A cluster of option letters. True when it tells the script. */
+static bool cluster(struct words *w)
+{
+	const struct family *f = w->f;
+	const char *p;
+
+	for (p = w->argv[w->at] + 1; *p; p++) {
+		bool inlined = strchr(f->inlined, *p), filed = strchr(f->filed, *p), moduled = strchr(f->moduled, *p);
+
+		if (inlined || filed || moduled)
+			return found(w, inlined ? SCRIPT_INLINE : filed ? SCRIPT_FILE : SCRIPT_MODULE,
+			             f->kind == SHELL ? first_plain(w) : p[1] ? p + 1 : next(w));
+		if (strchr(f->attached, *p))
+			return false;
+		if (strchr(f->valued, *p)) {
+			if (!p[1])
+				w->at++;
+			return false;
+		}
+		if (f->kind == SHELL && *p == 's')
+			return found(w, SCRIPT_STDIN, "");
+	}
+	return false;
+}
+
+static bool is_one_of(const char *option, size_t n, const char *const *list, size_t count)
 {
 	size_t i;
 
-	for (i = 0; i < 6 && f->long_valued[i]; i++)
-		if (!strcmp(option, f->long_valued[i]))
+	for (i = 0; i < count && list[i]; i++)
+		if (strlen(list[i]) == n && !strncmp(option, list[i], n))
 			return true;
 	return false;
 }
 
-/* A cluster of option letters: what it asks for. Returns how many further words it eats; argc when one it needs is missing. */
-static size_t cluster(const struct family *f, char *const *argv, size_t argc, size_t i, enum script_kind *kind, const char **arg)
+/* "--name", "--name=value", and Java's and Tcl's long options with one dash. True when it tells the script. */
+static bool long_option(struct words *w)
 {
-	const char *p;
+	static const char *const inlined[] = { "--eval", "--print", "--run", "--command", "--source", "--process-code" };
+	static const char *const filed[] = { "--file", "--process-file" };
+	const char *option = w->argv[w->at], *value = strchr(option, '=');
+	size_t n = value ? (size_t)(value - option) : strlen(option);
 
-	for (p = argv[i] + 1; *p; p++) {
-		bool code = strchr(f->inlined, *p), file = strchr(f->filed, *p);
+	value = value ? value + 1 : NULL;
+	if (w->f->kind == JAVA && !strcmp(option, "-jar"))
+		return found(w, SCRIPT_FILE, next(w));
+	if (w->f->kind != SHELL && w->f->kind != JAVA && is_one_of(option, n, inlined, 6))
+		return found(w, SCRIPT_INLINE, value ? value : next(w));
+	if (w->f->kind != SHELL && w->f->kind != JAVA && is_one_of(option, n, filed, 2))
+		return found(w, SCRIPT_FILE, value ? value : next(w));
+	if (!value && is_one_of(option, n, w->f->long_valued, 8))
+		w->at++;
+	return false;
+}
 
-		if (code || file) {
-			*kind = code ? SCRIPT_INLINE : SCRIPT_FILE;
-			if (f->shell) {
-				/* sh -c takes the first word that is no option, wherever its letter stands */
-				for (i++; i < argc && (argv[i][0] == '-' || argv[i][0] == '+'); i++)
-					;
-				*arg = i < argc ? argv[i] : NULL;
-			} else {
-				*arg = p[1] ? p + 1 : i + 1 < argc ? argv[i + 1] : NULL;
-			}
-			if (*arg)
-				return 0;
-			*kind = SCRIPT_NONE;
-			return argc;
-		}
-		if (strchr(f->valued, *p))
-			return p[1] ? 0 : 1;
+static bool operand(struct words *w)
+{
+	const char *word = w->argv[w->at], *dot = strrchr(word, '.');
+
+	if (w->f->kind == VERBS && !strcmp(word, "run"))
+		return false;
+	if (w->f->kind == VERBS && !strcmp(word, "eval"))
+		return found(w, SCRIPT_INLINE, next(w));
+	if (w->f->kind == JAVA)
+		return found(w, SCRIPT_FILE, dot && !strcmp(dot, ".java") ? word : NULL);
+	return found(w, w->f->kind == FIRST_IS_CODE ? SCRIPT_INLINE : SCRIPT_FILE, word);
+}
+
+/* Goes on to the next word that tells a script. */
+static void advance(struct words *w)
+{
+	bool options = true;
+
+	for (w->kind = SCRIPT_NONE, w->arg = NULL, w->at++; w->at < w->argc; w->at++) {
+		const char *word = w->argv[w->at];
+		bool is_long = word[0] == '-' && (word[1] == '-' || w->f->kind == JAVA || is_one_of(word, strlen(word), w->f->long_valued, 8));
+
+		if (options && !strcmp(word, "--"))
+			options = false;
+		else if (options && !strcmp(word, "-")) {
+			w->kind = SCRIPT_STDIN;
+			return;
+		} else if (options && is_long ? long_option(w) : options && (word[0] == '-' || (w->f->kind == SHELL && word[0] == '+'))
+			                                             ? cluster(w) : operand(w))
+			return;
 	}
-	return 0;
+	w->kind = w->f->kind == JAVA || w->f->kind == VERBS || w->at > w->argc ? SCRIPT_NONE : SCRIPT_STDIN;
 }
 
 enum script_kind script_of(char *const *argv, size_t argc, const char *interpreter, const char **arg)
 {
-	const struct family *f = family_of(interpreter);
-	enum script_kind kind = SCRIPT_NONE;
-	size_t i;
+	struct words w = { .f = family_of(interpreter), .argv = argv, .argc = argc };
 
 	*arg = NULL;
-	if (!f)
+	if (!w.f)
 		return SCRIPT_NONE;
-	for (i = 1; i < argc; i++) {
-		const char *w = argv[i];
-
-		if (f->only_filed) {
-			if (!strcmp(w, f->long_valued[0]) && i + 1 < argc) {
-				*arg = argv[i + 1];
-				return SCRIPT_FILE;
-			}
-			continue;
-		}
-		if (!strcmp(w, "-") || (f->shell && !strcmp(w, "-s")))
-			return SCRIPT_STDIN;
-		if (!strcmp(w, "--")) {
-			i++;
-			break;
-		}
-		if (!strcmp(w, "--eval") || !strcmp(w, "--print")) {
-			*arg = i + 1 < argc ? argv[i + 1] : NULL;
-			return *arg ? SCRIPT_INLINE : SCRIPT_NONE;
-		}
-		if (long_takes_value(f, w)) {
-			i++;
-		} else if (w[0] == '-' && w[1] == '-') {
-			continue;
-		} else if (w[0] == '-' || (f->shell && w[0] == '+')) {
-			if (!strncmp(w, "-m", 2) && (!strncmp(f->name, "py", 2)))
-				return SCRIPT_NONE;
-			i += cluster(f, argv, argc, i, &kind, arg);
-			if (kind != SCRIPT_NONE || i >= argc)
-				return kind;
-			if (f->shell && strchr(w, 's'))
-				return SCRIPT_STDIN;
-		} else {
-			break;
-		}
-	}
-	if (f->only_filed)
-		return SCRIPT_NONE;
-	if (i >= argc)
-		return SCRIPT_STDIN;
-	*arg = argv[i];
-	return f->first_is_code ? SCRIPT_INLINE : SCRIPT_FILE;
+	advance(&w);
+	if (w.kind != SCRIPT_STDIN)
+		*arg = w.arg;
+	return w.kind;
 }
 
-/* A script that was deleted while its interpreter holds it open (shells do). */
-static int open_held(const struct proc *proc, const char *path)
+char *script_text(char *const *argv, size_t argc, const char *interpreter)
 {
-	static const char *const held[] = { "fd/255", "fd/10", "fd/11", "fd/3" };
-	const char *name = strrchr(path, '/');
-	char link[PATH_MAX];
-	size_t i;
-
-	name = name ? name : path;
-	for (i = 0; i < sizeof(held) / sizeof(*held); i++) {
-		char *end;
-
-		if (proc_link(proc, held[i], link, sizeof(link)) < 0)
-			continue;
-		end = strstr(link, " (deleted)");
-		if (!end)
-			continue;
-		*end = '\0';
-		if (strlen(link) >= strlen(name) && !strcmp(link + strlen(link) - strlen(name), name))
-			return openat(proc->dir, held[i], O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	}
-	return -1;
-}
-
-static int open_script(const struct proc *proc, const char *arg)
-{
-	static const char *const own[] = { "/dev/fd/", "/proc/self/fd/" };
-	char name[32];
-	size_t i;
-	int fd;
-
-	for (i = 0; i < 2; i++)
-		if (!strncmp(arg, own[i], strlen(own[i]))) {
-			snprintf(name, sizeof(name), "fd/%u", (unsigned)strtoul(arg + strlen(own[i]), NULL, 10));
-			return openat(proc->dir, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-		}
-	fd = proc_open_path(proc, arg);
-	return fd >= 0 ? fd : open_held(proc, arg);
-}
-
-static json_t *sighting(const struct proc *proc, const char *exe, const char *exe_sha256)
-{
-	json_t *o = proc_sighting(proc, "script", true);
-
-	json_object_set_new(o, "exe", jsonio_name(exe));
-	if (*exe_sha256)
-		json_object_set_new(o, "exe_sha256", json_string(exe_sha256));
-	return o;
-}
-
-static int take_inline(struct host *h, const struct proc *proc, const char *text, const char *exe, const char *exe_sha256,
-                       struct piece **p, struct err *e)
-{
-	char sha256[DIGEST_HEX];
-	size_t n = strlen(text);
-	int64_t offset;
-	json_t *o;
-
-	if (!n)
-		return 0;
-	digest_bytes(text, n, sha256);
-	*p = piece_get(h, sha256, "script", n);
-	if (!(*p)->part_count) {
-		if (spool_begin(h->spool, n, &offset, e) < 0 || spool_put(h->spool, offset, text, n, e) < 0)
-			return -1;
-		piece_part(*p, "body", offset, n);
-	}
-	o = sighting(proc, exe, exe_sha256);
-	json_object_set_new(o, "inline", json_true());
-	piece_sight(*p, o);
-	return 0;
-}
-
-/* A deleted script cannot be collected later: its interpreter may close it at any time. */
-static int keep(struct host *h, int fd, struct piece *p, struct err *e)
-{
+	struct words w = { .f = family_of(interpreter), .argv = argv, .argc = argc };
 	struct buf text = { 0 };
-	char sha256[DIGEST_HEX];
-	int64_t offset;
-	int rc = 0;
 
-	if (p->part_count)
-		return 0;
-	if (lseek(fd, 0, SEEK_SET) < 0 || io_slurp(fd, CAP_SCRIPT, &text, "a script", e) < 0)
-		goto out;
-	digest_bytes(buf_str(&text), text.len, sha256);
-	if (strcmp(sha256, p->sha256))
-		goto out;
-	rc = spool_begin(h->spool, text.len, &offset, e);
-	if (!rc)
-		rc = spool_put(h->spool, offset, text.p, text.len, e);
-	if (!rc)
-		piece_part(p, "body", offset, text.len);
-out:
-	buf_free(&text);
-	return rc;
-}
-
-static int take_file(struct host *h, const struct proc *proc, int fd, const char *exe, const char *exe_sha256, struct piece **p,
-                     struct err *e)
-{
-	char link[PATH_MAX], path[PATH_MAX], name[64];
-	enum mapped_where where;
-	struct stat st;
-	json_t *o;
-	ssize_t n;
-
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size > CAP_SCRIPT)
-		return 0;
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	n = readlink(name, link, sizeof(link) - 1);
-	if (n <= 0)
-		return 0;
-	link[n] = '\0';
-	where = mapped_where(h, proc, link, &st, path);
-	*p = image_take(h, fd, where == MAPPED_GONE || where == MAPPED_REPLACED ? "deleted" : "script", &st);
-	if (!*p)
-		return 0;
-	image_place_seen(h, *p, path, &st, proc);
-	if (where == MAPPED_GONE)
-		piece_sign(h, *p, "deleted", "process %d runs the script %s, which was deleted", (int)proc->pid, path);
-	o = sighting(proc, exe, exe_sha256);
-	json_object_set_new(o, "path", jsonio_name(path));
-	piece_sight(*p, o);
-	return where == MAPPED_GONE || where == MAPPED_REPLACED ? keep(h, fd, *p, e) : 0;
-}
-
-int script_take(struct host *h, const struct proc *proc, const char *exe, const char *exe_sha256, struct piece **p, struct err *e)
-{
-	char *argv[64];
-	const char *arg, *name = strrchr(exe, '/');
-	enum script_kind kind;
-	size_t argc;
-	int fd = -1, rc = 0;
-
-	*p = NULL;
-	name = name ? name + 1 : exe;
-	if (!strcmp(name, "busybox") && proc_arg(proc, 0))
-		name = proc_arg(proc, 0);
-	if (!script_interpreter(name))
-		return 0;
-	for (argc = 0; argc < 64; argc++) {
-		const char *a = proc_arg(proc, argc);
-
-		if (!a)
+	if (!w.f)
+		return NULL;
+	for (advance(&w); w.kind == SCRIPT_INLINE; advance(&w)) {
+		if (text.len)
+			buf_addc(&text, '\n');
+		buf_adds(&text, w.arg);
+		/* further -e of Perl, Ruby, Lua: one program together */
+		if (w.f->kind == SHELL || w.f->kind == FIRST_IS_CODE || w.f->kind == VERBS || !strchr(w.f->inlined, 'e'))
 			break;
-		argv[argc] = buf_strdup(a);
 	}
-	kind = script_of(argv, argc, name, &arg);
-	if (kind == SCRIPT_FILE)
-		fd = open_script(proc, arg);
-	else if (kind == SCRIPT_STDIN)
-		fd = openat(proc->dir, "fd/0", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd >= 0)
-		rc = take_file(h, proc, fd, exe, exe_sha256, p, e);
-	if (kind == SCRIPT_INLINE)
-		rc = take_inline(h, proc, arg, exe, exe_sha256, p, e);
-	while (argc)
-		free(argv[--argc]);
-	io_close(&fd);
-	return rc;
+	return text.p ? (char *)text.p : NULL;
 }

@@ -125,6 +125,19 @@ static void script(const char *line, enum script_kind kind, const char *want)
 	free(copy);
 }
 
+static void text(const char *line, const char *want)
+{
+	char *copy = buf_strdup(line), *rest = copy, *argv[16], *got;
+	size_t argc = 0;
+
+	while (argc < 16 && (argv[argc] = strsep(&rest, " ")))
+		argc++;
+	got = script_text(argv, argc, argv[0]);
+	OK(got && !strcmp(got, want), line);
+	free(got);
+	free(copy);
+}
+
 static void scripts(void)
 {
 	script("/bin/sh /opt/a b", SCRIPT_FILE, "/opt/a");
@@ -136,7 +149,31 @@ static void scripts(void)
 	script("sh -s x", SCRIPT_STDIN, NULL);
 	script("python3.11 -u -W ignore a.py -c no", SCRIPT_FILE, "a.py");
 	script("python3 -ccode", SCRIPT_INLINE, "code");
-	script("python3 -m http.server", SCRIPT_NONE, NULL);
+	script("python3 -m http.server", SCRIPT_MODULE, "http.server");
+	script("python3 -um http.server 80", SCRIPT_MODULE, "http.server");
+	script("perl -MTime::HiRes -Ilib a.pl", SCRIPT_FILE, "a.pl");
+	script("perl -pi.bak -e code file", SCRIPT_INLINE, "code");
+	script("perl -pie x", SCRIPT_FILE, "x");
+	script("perl -lne code", SCRIPT_INLINE, "code");
+	script("node --eval=code x", SCRIPT_INLINE, "code");
+	script("php --run code", SCRIPT_INLINE, "code");
+	script("php --file=a.php", SCRIPT_FILE, "a.php");
+	script("gawk -F : -f a.awk x", SCRIPT_FILE, "a.awk");
+	script("mawk -W interactive code", SCRIPT_INLINE, "code");
+	script("java -Xmx1g -cp x A.java", SCRIPT_FILE, "A.java");
+	script("deno run -A a.ts", SCRIPT_FILE, "a.ts");
+	script("deno eval code", SCRIPT_INLINE, "code");
+	script("deno fmt", SCRIPT_FILE, "fmt");
+	script("fish -c code", SCRIPT_INLINE, "code");
+	script("guile -s a.scm", SCRIPT_FILE, "a.scm");
+	script("luajit-2.1.0-beta3 -jon a.lua", SCRIPT_FILE, "a.lua");
+	script("bash -c", SCRIPT_NONE, NULL);
+	script("bash -o", SCRIPT_NONE, NULL);
+	script("sh -- -x", SCRIPT_FILE, "-x");
+	script("python3 - x", SCRIPT_STDIN, NULL);
+	text("perl -e a -w -e b c", "a\nb");
+	text("sh -c a -c b", "a");
+	text("awk a b", "a");
 	script("perl -I lib -we code", SCRIPT_INLINE, "code");
 	script("perl -w a.pl", SCRIPT_FILE, "a.pl");
 	script("node --require x a.js", SCRIPT_FILE, "a.js");
