@@ -10,6 +10,7 @@ static const char usage[] =
 "usage: mwhite -d INDEX [-o FILE] [--keep-all] [case]\n"
 "       mwhite build -o INDEX SOURCE... [--all] [--root DIR] [-j]\n"
 "       mwhite add -d INDEX [-o INDEX] SOURCE... [--all] [--root DIR] [-j]\n"
+"       mwhite follow -d INDEX [--all] [--keep DAYS] [--root DIR] [-j]\n"
 "       mwhite query -d INDEX [-j] DIGEST|FILE...\n"
 "       mwhite withdraw -d INDEX [-o INDEX] SOURCE...\n"
 "       mwhite sources -d INDEX [-j]\n"
@@ -27,10 +28,12 @@ static const char usage[] =
 "  --case FILE   source: a case that mscan wrote on a clean machine\n"
 "  --all         take in all files, not only what may be code\n"
 "  --root DIR    --dpkg and --rpm look at the system below DIR\n"
+"  --keep DAYS   how long what an upgraded package was stays known, as outdated (30)\n"
 "  -j            JSON instead of text    -q  less    -v  more    -V  version    -h  this help\n"
 "Examples:\n"
 "  mwhite build -o known.idx --dpkg --dir /opt && mscan | mwhite -d known.idx | mls\n"
 "  mwhite query -d known.idx /bin/sh\n"
+"  * * * * * root mwhite follow -d /var/lib/muss/known.idx      # in a crontab: the index follows the packages\n"
 "Exit: 0 done; 1 something is unknown (query, withdraw); 64 usage; 65 bad index, list or case; 66 no input; 74 input or output;\n"
 "  75 try again later; 77 not permitted.\n";
 
@@ -41,6 +44,7 @@ struct options {
 	struct tool t;
 	const char *index, *root;
 	bool all, keep_all;
+	unsigned keep_days;
 	struct source *sources;
 	size_t n;
 };
@@ -145,7 +149,7 @@ static struct index *open_index(const struct options *o, struct err *e)
 		tool_usage(&o->t, "which index? give -d INDEX");
 	x = index_open(o->index, e);
 	if (x && index_outdated(x, o->root))
-		msg_warn("%s is older than the package database: 'mwhite add -d %s --dpkg' brings it up to date", err_q(o->index),
+		msg_warn("%s is older than the package database: 'mwhite follow -d %s' brings it up to date", err_q(o->index),
 			err_q(o->index));
 	return x;
 }
@@ -247,6 +251,31 @@ static int sources(const struct options *o, struct err *e)
 	return 0;
 }
 
+static int follow(const struct options *o, struct err *e)
+{
+	struct follow_options f = {.index = o->index, .root = o->root, .all = o->all, .keep_days = o->keep_days};
+	struct follow_report r;
+	json_t *j;
+
+	if (!o->index)
+		tool_usage(&o->t, "which index? give -d INDEX");
+	if (follow_run(&f, &r, e) < 0)
+		return -1;
+	if (o->t.json) {
+		j = json_pack("{sb sI sI sI sI sI}", "unchanged", r.unchanged, "packages_read", (json_int_t)r.read, "left", (json_int_t)r.left, "outdated",
+			(json_int_t)r.outdated, "forgotten", (json_int_t)r.forgotten, "digests", (json_int_t)r.digests);
+		json_object_set_new(j, "stats", known_stats_json(&r.stats));
+		jsonio_print(stdout, j);
+		json_decref(j);
+	} else if (r.unchanged) {
+		msg_info("the package database is as it was");
+	} else {
+		msg_info("%u packages read, %u left for the next time, %u outdated, %u forgotten, %llu digests known", r.read, r.left, r.outdated,
+			r.forgotten, (unsigned long long)r.digests);
+	}
+	return 0;
+}
+
 static int info(const struct options *o, struct err *e)
 {
 	struct index *x = open_index(o, e);
@@ -275,7 +304,18 @@ static int info(const struct options *o, struct err *e)
 	return rc;
 }
 
-struct filter { const struct index *x; bool keep_all; uint64_t seen, known, kept; };
+struct filter { const struct index *x; bool keep_all; uint64_t seen, known, kept, outdated; };
+
+static void tell_outdated(struct filter *f, const json_t *about)
+{
+	const json_t *known = json_object_get(about, "known");
+	const char *source = jsonio_str(known, "source"), *path = json_string_value(json_array_get(json_object_get(about, "paths"), 0));
+
+	if (!jsonio_bool(known, "outdated", false))
+		return;
+	f->outdated++;
+	msg_info("out of date: %s of %s", err_q(path ? path : "-"), err_q(source ? source : ""));
+}
 
 static int about(void *ctx, const char *sha256, json_t *a, struct err *e)
 {
@@ -286,6 +326,7 @@ static int about(void *ctx, const char *sha256, json_t *a, struct err *e)
 	(void)e;
 	f->seen++;
 	f->known += d != DECIDE_UNKNOWN;
+	tell_outdated(f, a);
 	if (d == DECIDE_DROP && !f->keep_all)
 		return 0;
 	f->kept += d != DECIDE_UNKNOWN;
@@ -309,6 +350,9 @@ static int filter(const struct options *o, const char *path, struct err *e)
 		goto out;
 	rc = atomic_commit(a, e);
 	a = NULL;
+	if (f.outdated)
+		msg_warn("%llu known piece%s of code %s out of date: %s package was upgraded while it ran; -v names %s", (unsigned long long)f.outdated,
+			f.outdated == 1 ? "" : "s", f.outdated == 1 ? "is" : "are", f.outdated == 1 ? "its" : "each one's", f.outdated == 1 ? "it" : "them");
 	msg_info("%llu of %llu pieces of code are known good, %llu of these kept", (unsigned long long)f.known,
 		(unsigned long long)f.seen, (unsigned long long)f.kept);
 out:
@@ -318,16 +362,26 @@ out:
 	return rc;
 }
 
+static unsigned days(const struct tool *t, const char *text)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*end || end == text || *text == '-' || n > 36500)
+		tool_usage(t, "--keep wants a number of days, not %s", err_q(text));
+	return (unsigned)n;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{"index", required_argument, NULL, 'd'}, {"all", no_argument, NULL, 'a'}, {"keep-all", no_argument, NULL, 'k'},
-		{"root", required_argument, NULL, 'R'}, {"dpkg", no_argument, NULL, OPT_SOURCE + KNOWN_DPKG},
+		{"root", required_argument, NULL, 'R'}, {"keep", required_argument, NULL, 'K'}, {"dpkg", no_argument, NULL, OPT_SOURCE + KNOWN_DPKG},
 		{"dir", required_argument, NULL, OPT_SOURCE + KNOWN_DIR}, {"list", required_argument, NULL, OPT_SOURCE + KNOWN_LIST},
 		{"nsrl", required_argument, NULL, OPT_SOURCE + KNOWN_NSRL}, {"rpm", required_argument, NULL, OPT_SOURCE + KNOWN_RPM},
 		{"hashlookup", required_argument, NULL, OPT_SOURCE + KNOWN_HASHLOOKUP}, {"case", required_argument, NULL, OPT_SOURCE + KNOWN_CASE}, {0},
 	};
-	struct options o = {.sources = buf_alloc((size_t)argc * sizeof(*o.sources))};
+	struct options o = {.keep_days = 30, .sources = buf_alloc((size_t)argc * sizeof(*o.sources))};
 	struct err e = {0};
 	char **operands;
 	int c, rc;
@@ -339,6 +393,7 @@ int main(int argc, char **argv)
 		case 'a': o.all = true; break;
 		case 'k': o.keep_all = true; break;
 		case 'R': o.root = optarg; break;
+		case 'K': o.keep_days = days(&o.t, optarg); break;
 		default:
 			if (c >= OPT_SOURCE)
 				o.sources[o.n++] = (struct source){(enum known_kind)(c - OPT_SOURCE), optarg};
@@ -354,6 +409,8 @@ int main(int argc, char **argv)
 		tool_usage(&o.t, "unexpected operand %s", err_q(operands[1]));
 	else if (!strcmp(verb, "build") || !strcmp(verb, "add"))
 		rc = build(&o, *verb == 'a', &e);
+	else if (!strcmp(verb, "follow"))
+		rc = follow(&o, &e);
 	else if (!strcmp(verb, "sources"))
 		rc = sources(&o, &e);
 	else if (!strcmp(verb, "info"))

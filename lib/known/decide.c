@@ -86,6 +86,18 @@ const char *decide_keep(const json_t *about)
 	return NULL;
 }
 
+/* Whether nobody but former versions of packages vouch. */
+static bool outdated(const char *set)
+{
+	const char *name;
+	size_t len;
+
+	while (source_next(&set, &name, &len))
+		if (!source_outdated(name, len, NULL))
+			return false;
+	return true;
+}
+
 json_t *decide_mark(const struct index_hit *hit)
 {
 	json_t *mark = json_object(), *names = source_names(hit->source);
@@ -95,6 +107,8 @@ json_t *decide_mark(const struct index_hit *hit)
 		json_object_set(mark, "sources", names);
 	if (hit->name)
 		json_object_set_new(mark, "name", jsonio_name(hit->name));
+	if (outdated(hit->source))
+		json_object_set_new(mark, "outdated", json_true());
 	json_decref(names);
 	return mark;
 }

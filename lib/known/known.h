@@ -133,6 +133,26 @@ void known_count(struct known_stats *s, enum crew_result result);   /* but for `
 json_t *known_stats_json(const struct known_stats *s);              /* new reference */
 char *known_stats_text(const struct known_stats *s);                /* caller frees */
 
+/* ---- follow.c ---- */
+
+struct follow_options {
+	const char *index;        /* made where it is missing; beside it INDEX.follow, what is remembered */
+	const char *root;         /* NULL: "/" */
+	bool all;                 /* not only what may be code */
+	unsigned keep_days;       /* for what upgraded packages were */
+};
+struct follow_report {
+	bool unchanged;           /* nothing was read: the rest is 0 */
+	struct known_stats stats;
+	uint64_t digests;         /* in the index */
+	unsigned read, left;      /* packages read; to be read again, since dpkg is at work on them */
+	unsigned outdated, forgotten;   /* sources that are outdated now; that were forgotten */
+};
+/* Makes the index agree with dpkg's database. Takes no lock, and waits for nobody. */
+int follow_run(const struct follow_options *o, struct follow_report *r, struct err *e);
+/* "dpkg bash 5.2-1 (outdated since 2026-11-01T00:00:00Z)"; since may be NULL. */
+bool source_outdated(const char *name, size_t len, int64_t *since);
+
 /* ---- decide.c ---- */
 
 /* Whether the piece of code that about.json describes, whose digest is known good, may be dropped: not when its memory was
@@ -143,7 +163,7 @@ const char *decide_vouch(const json_t *about);
 enum decision { DECIDE_UNKNOWN, DECIDE_DROP, DECIDE_KEEP };
 /* Looks the piece of code up that about.json describes, and sets its "known" (muss-case(5)), or removes it. */
 enum decision decide_about(const struct index *x, json_t *about);
-/* {"source","sources"?,"name"?}: who vouches; new reference. */
+/* {"source","sources"?,"name"?,"outdated"?}: who vouches; new reference. */
 json_t *decide_mark(const struct index_hit *hit);
 
 #endif

@@ -7,6 +7,7 @@
 struct withdrawal {
 	char *const *names;
 	bool *met;
+	json_t *gone;             /* what was taken out */
 };
 
 /* "dir /opt" is that folder, "dir" are all folders. */
@@ -28,6 +29,8 @@ static bool stays(void *ctx, const char *source, struct buf *new_name)
 			w->met[i] = true;
 			stay = false;
 		}
+	if (!stay)
+		json_array_append_new(w->gone, json_string_nocheck(source));
 	return stay;
 }
 
@@ -36,6 +39,24 @@ static int all_met(const struct withdrawal *w, const char *path, struct err *e)
 	for (size_t i = 0; w->names[i]; i++)
 		if (!w->met[i])
 			return err_set(e, EX_NO, "%s vouches for nothing in %s; 'mwhite sources' lists who does", err_q(w->names[i]), err_q(path));
+	return 0;
+}
+
+/* What is withdrawn stays so, though whoever made the index (follow_run()) comes by again. */
+static int note(struct build *b, const struct withdrawal *w, struct err *e)
+{
+	const json_t *o;
+	uint32_t number;
+	size_t i;
+
+	json_array_foreach(w->gone, i, o) {
+		char *name = buf_printf("withdrawn %s", json_string_value(o));
+		int rc = build_source(b, name, &number, e);
+
+		free(name);
+		if (rc < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -51,8 +72,9 @@ int withdraw_run(const char *path, const char *out, char *const *names, uint64_t
 		return -1;
 	while (names[n])
 		n++;
+	w.gone = json_array();
 	w.met = buf_alloc((n + 1) * sizeof(*w.met));
-	if (!(b = build_new(e)) || build_add_index(b, x, stays, &w, e) < 0 || all_met(&w, path, e) < 0)
+	if (!(b = build_new(e)) || build_add_index(b, x, stays, &w, e) < 0 || all_met(&w, path, e) < 0 || note(b, &w, e) < 0)
 		goto out;
 	rc = build_finish(b, out, left, e);
 	b = NULL;
@@ -60,6 +82,7 @@ int withdraw_run(const char *path, const char *out, char *const *names, uint64_t
 out:
 	build_abort(b);
 	free(w.met);
+	json_decref(w.gone);
 	index_close(x);
 	return rc;
 }
