@@ -74,12 +74,12 @@ TOOL_helper-garden := garden confine base
 # ---- what is built: everything twice, plain and under the sanitizers ----
 
 .DELETE_ON_ERROR:
-.PHONY: all deps check derive demo lint asan fuzz fuzz-smoke bench valgrind install uninstall clean
+.PHONY: all deps check derive observe demo lint asan fuzz fuzz-smoke bench valgrind install uninstall clean
 
 all: $(TOOLS:%=$(BUILD)/bin/%) $(HELPERS:%=$(BUILD)/libexec/muss/%)
 
 # The goals that a fresh machine is asked for install first what is missing.
-ifneq ($(filter deps check derive demo lint asan fuzz fuzz-smoke bench valgrind,$(MAKECMDGOALS)),)
+ifneq ($(filter deps check derive observe demo lint asan fuzz fuzz-smoke bench valgrind,$(MAKECMDGOALS)),)
 DEPS := $(BUILD)/.deps
 endif
 deps: $(BUILD)/.deps
@@ -145,6 +145,10 @@ asan: $(call tested,$(BUILD)/san)
 
 demo: all
 	@t/demo.sh $(BUILD)
+
+# The suspicious half of those observations: every technique of testdata/catalogue, thirty times (as root; minutes).
+observe: all
+	@nice t/catalogue.sh $(BUILD) -o testdata/labelled/suspicious.ndjson
 
 # The criteria's weights and threshold, from the labelled observations; t/derive.bats holds the shipped ones to it.
 derive: $(BUILD)/t/derive
