@@ -15,10 +15,17 @@ setup() {
 	touch scratch
 }
 
+# With all their children: an interpreter's script can be another one's child.
+kill_tree() {
+	local p
+	for p in $(pgrep -P "$1"); do kill_tree "$p"; done
+	kill -KILL "$1" 2>/dev/null || :
+}
+
 teardown() {
 	local p
 	rm -f scratch
-	for p in $(jobs -p); do kill -KILL "$p" 2>/dev/null; done
+	for p in $(jobs -p); do kill_tree "$p"; done
 	wait 2>/dev/null || :
 }
 
@@ -121,7 +128,7 @@ fabricate() {
 	scan -p "$pid"
 	no_sign "$(sha "$(readlink -f /usr/bin/sleep)")" unowned
 	jq -e '.host.scan | has("containers") | not' x/case.json
-	kill "$pid"
+	kill_tree "$pid"
 	start unshare --mount -- sh -c 'mount --bind "$1" /usr/bin/sleep; exec /usr/bin/sleep "$2/scratch" plain' sh "$LODGER" "$TMP"
 	scan -p "$pid"
 	s=$(sha "$LODGER")
@@ -138,14 +145,14 @@ fabricate() {
 	no_sign "$s" thread-through-memory
 	about "$s" --arg p "process $pid" '[.signs[] | select(.name == "thread-in-memory").reason][0] | contains($p)'
 	no_sign "$(sha "$LODGER")" thread-in-memory
-	kill "$pid"
+	kill_tree "$pid"
 	start "$LODGER" scratch thread-through-memory
 	scan -p "$pid"
 	s=$(of_kind memory)
 	has_sign "$s" thread-through-memory
 	no_sign "$s" thread-in-memory
 	# code that is there, but where no thread is or comes from
-	kill "$pid"
+	kill_tree "$pid"
 	start "$LODGER" scratch memory
 	scan -p "$pid"
 	s=$(of_kind memory)
@@ -157,7 +164,7 @@ fabricate() {
 	start "$LODGER" scratch thread-named kworker/u8:2
 	scan -p "$pid"
 	has_sign "$(sha "$LODGER")" kernel-thread-name
-	kill "$pid"
+	kill_tree "$pid"
 	start "$LODGER" scratch thread-named worker
 	scan -p "$pid"
 	no_sign "$(sha "$LODGER")" kernel-thread-name
@@ -242,7 +249,7 @@ packed() {
 	grep -q "$TMP/s.py" "x/code/$s/body"
 	packed "$s"
 	# from the folder it was started in, which it left: found all the same, since the environment tells
-	kill "$pid"
+	kill_tree "$pid"
 	start python3 t.py
 	scan -p "$pid"
 	about "$(sha t.py)" --arg p "$TMP/t.py" '.paths == [$p]'
@@ -259,7 +266,7 @@ packed() {
 	s=$(of_text $'$| = 1; print "ready\\n";\nopen my $f, "<", "fifo";')
 	about "$s" '.kind == "script" and .body == "collected" and .sightings[0].inline and .paths == []'
 	packed "$s"
-	kill "$pid"
+	kill_tree "$pid"
 	if command -v lua >/dev/null; then
 		text='print("ready") io.stdout:flush() io.open("fifo")'
 		start lua -e "$text"
@@ -312,7 +319,7 @@ packed() {
 	PYTHONPATH=/nowhere:$TMP/lib start python3 -u -m pkg.mod
 	scan -p "$pid"
 	about "$(sha lib/pkg/mod.py)" --arg p "$TMP/lib/pkg/mod.py" '.kind == "script" and .paths == [$p]'
-	kill "$pid"
+	kill_tree "$pid"
 	start python3 app
 	scan -p "$pid"
 	about "$(sha app/__main__.py)" --arg p "$TMP/app/__main__.py" '.paths == [$p]'
@@ -327,7 +334,7 @@ packed() {
 	scan -p "$pid"
 	has_sign "$(sha helperd)" interpreter-copied
 	about "$(sha s.txt)" '.kind == "script"'
-	kill "$pid"
+	kill_tree "$pid"
 	start bash s.txt
 	scan -p "$pid"
 	no_sign "$(sha helperd)" interpreter-copied
