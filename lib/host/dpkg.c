@@ -202,7 +202,7 @@ static void set_version(struct package *const *sorted, size_t count, const char 
 {
 	struct package key = { .name = plain_hash(name, n, 0) }, *const at = &key, *const *found;
 
-	found = bsearch(&at, sorted, count, sizeof(*sorted), by_name);
+	found = bsearch(&at, sorted, count, sizeof(struct package *), by_name);
 	if (found)
 		(*found)->version = version;
 }
@@ -234,7 +234,7 @@ void dpkg_load_versions(struct dpkg *d)
 
 	for (i = 0; i < d->packages; i++)
 		sorted[i] = &d->package[i];
-	qsort(sorted, d->packages, sizeof(*sorted), by_name);
+	qsort(sorted, d->packages, sizeof(struct package *), by_name);
 	if (d->folder >= 0 && io_slurp_at(d->folder, "status", CAP_SLURP, &text) > 0) {
 		end = buf_str(&text) + text.len;
 		for (p = buf_str(&text); p < end; p = stop < end ? stop + 2 : end) {

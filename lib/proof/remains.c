@@ -103,7 +103,7 @@ void remains_gone(struct trial *t, const struct scene *s)
 			bad |= is_other(o);
 		if (bad && b.len < 400)
 			buf_addf(&b, "%s%s", b.len ? ", " : "", err_q(path));
-		if (json_array_size(t->left) < 200 && is_other(o) && strcmp(change, "deleted") && strcmp(path, "/opt/near") && !strstr(path, ".near") &&
+		if (json_array_size(t->left) < 200 && change && is_other(o) && strcmp(change, "deleted") && strcmp(path, "/opt/near") && !strstr(path, ".near") &&
 		    strncmp(path, "/opt/near/", 10))
 			json_array_append(t->left, json_object_get(o, "path"));
 	}

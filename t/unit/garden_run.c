@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -295,10 +297,13 @@ int main(void)
 {
 	struct err e = { 0 };
 	struct world_options o = { 0 };
+	/* What others mount meanwhile is not seen, where that can be had. */
+	int apart = unshare(CLONE_NEWNS) ? -1 : mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
 	size_t before = mounts();
 	int fd = compiled();
 
 	msg_init("garden_run");
+	printf("# in a mount namespace of its own: %s\n", apart ? "no" : "yes");
 	if (!OK(fd >= 0, "the test program compiles"))
 		return unit_end();
 	world = world_open(&o, &e);
