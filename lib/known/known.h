@@ -1,7 +1,7 @@
 /*
  * known: the whitelist: an index of the SHA-256 of known-good files, the sources it is built from (dpkg's database,
  * folders, lists of digests), and the decision whether a piece of code may be dropped from a case because of it.
- * Uses base. Never knows the archive format of a case, nor what a score is.
+ * Also the scan index: what files were found to be by earlier scans. Uses base. Never knows the archive format of a case, nor what a score is.
  * A wrong "known" is a missed infection: whatever is doubtful here is "unknown".
  */
 #ifndef KNOWN_H
@@ -152,6 +152,62 @@ struct follow_report {
 int follow_run(const struct follow_options *o, struct follow_report *r, struct err *e);
 /* "dpkg bash 5.2-1 (outdated since 2026-11-01T00:00:00Z)"; since may be NULL. */
 bool source_outdated(const char *name, size_t len, int64_t *since);
+
+/* ---- cache.c: the scan index: what the bytes of a file were found to be, so that an unchanged file is not read again, and
+ * what stood at a path before ---- */
+
+struct stat;
+struct cache;
+/*
+ * Opens the scan index at path, to be made when there is none, with its key beside it in path.key. It never fails: what is
+ * wrong with it is one warning, and it is as if it were empty (or, where it cannot be written either, is not written).
+ * stamp: 32 bytes that say on what the facts depend; when they differ from the index's, its facts count for nothing, its
+ * histories do. all: every file is to be read again, to be held against the index.
+ */
+struct cache *cache_open(const char *path, const unsigned char stamp[32], bool all);
+
+enum cache_found {
+	CACHE_UNKNOWN,   /* to be read */
+	CACHE_CODE,      /* *hit says what it is */
+	CACHE_NO_CODE,   /* it was found not to be code */
+};
+struct cache_hit {
+	unsigned char sha256[KNOWN_DIGEST];
+	const char *facts;     /* as they were put: strings, each with its NUL; until cache_commit */
+	size_t facts_length;
+};
+/* fd: the file's, or -1 when it is not open: then CACHE_UNKNOWN for the first file of each file system. */
+enum cache_found cache_find(struct cache *c, int fd, const struct stat *st, struct cache_hit *hit);
+/* Before an unknown file is read, which is as *st. */
+void cache_begin(struct cache *c, int fd, const struct stat *st);
+/* What was read of the file of cache_begin(); not kept when it changed meanwhile or may have. 1: the index has other bytes for
+ * the very same state, in *hit: somebody set its times, or its disk fails. */
+int cache_put(struct cache *c, int fd, const unsigned char sha256[KNOWN_DIGEST], const char *facts, size_t n, struct cache_hit *hit);
+void cache_put_no_code(struct cache *c, int fd);
+
+#define CACHE_BEFORE 3u
+struct cache_history {
+	int64_t since;              /* when the present bytes were first seen there */
+	unsigned changes;           /* of the bytes, since the path is known */
+	unsigned odd;               /* of these, since its package last changed: while it did not, or none owns it */
+	unsigned streak;            /* scans in a row, up to this one, that found it changed while no package was */
+	size_t count;
+	struct cache_before {
+		char sha256[DIGEST_HEX];
+		int64_t since, until;
+	} before[CACHE_BEFORE];     /* newest first */
+};
+/* Notes that path below root holds these bytes, as the package and version `owner` has it (any number; 0: none). *h: what is
+ * now known. The first call for a path counts. */
+void cache_path(struct cache *c, const char *root, const char *path, const unsigned char sha256[KNOWN_DIGEST], uint64_t owner,
+                struct cache_history *h);
+
+struct cache_counts { uint64_t found, no_code, put, kept; };   /* files; kept: will be in the index */
+void cache_counts(const struct cache *c, struct cache_counts *n);
+/* Writes the index when there is something new. round: this scan saw all that it could have, so what it did not see ages.
+ * A failure is a warning. */
+void cache_commit(struct cache *c, bool round);
+void cache_close(struct cache *c);    /* NULL is fine */
 
 /* ---- decide.c ---- */
 
