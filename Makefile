@@ -33,7 +33,7 @@ USES_listing  := casefile judge base
 USES_link     := trust base
 USES_pack     := trust casefile base
 USES_centre   := trust casefile base
-USES_host     := code confine judge base
+USES_host     := code confine judge known base
 USES_agent    := link trust casefile base
 USES_remedy   := code confine casefile base
 USES_micro    := garden code confine casefile judge base
@@ -52,7 +52,7 @@ LIBS_remedy   := -ltcc -ldl
 
 TOOLS := mscan mwhite mpack mls msend mrecv mkey mnicter mgen mverify magent mcenter
 
-TOOL_mscan   := host known judge code confine casefile base
+TOOL_mscan   := host judge code confine known casefile base
 TOOL_mwhite  := known casefile base
 TOOL_mpack   := pack trust casefile base
 TOOL_mls     := listing judge casefile base
@@ -123,10 +123,11 @@ UNIT    := $(patsubst t/unit/%.c,%,$(wildcard t/unit/*.c))
 room_of  = $(firstword $(subst _, ,$(1)))
 
 # Programs that tests use and nobody installs: t/NAME.c.
-PROBES := casecat badcase mkremover killat derive
+PROBES := casecat badcase mkremover killat forgeindex derive
 PROBE_casecat := casefile base
 PROBE_badcase := casefile base
 PROBE_killat := base
+PROBE_forgeindex := known base
 PROBE_derive := judge base
 PROBE_mkremover := remedy code confine casefile base
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -11,8 +12,11 @@
 #include "host/host.h"
 #include "known/known.h"
 
+#define DEFAULT_FOLDER "/var/lib/muss"
+#define DEFAULT_INDEX DEFAULT_FOLDER "/scan.idx"
+
 static const char usage[] =
-	"usage: mscan [-bqvz] [-w index] [-R root] [-s score] [-p pid | -f path ...] [-o file]\n"
+	"usage: mscan [-bqvz] [-i index] [-w index] [-R root] [-s score] [-p pid | -f path ...] [-o file]\n"
 	"       mscan --list-signs | --explain sign\n"
 	"\n"
 	"Finds the code that runs on this machine or starts by itself, and writes a case.\n"
@@ -20,6 +24,10 @@ static const char usage[] =
 	"  -f path ...    these files and trees instead of the machine\n"
 	"  -p pid         this process instead of the machine\n"
 	"  -R root        the start-up places of a system that does not run\n"
+	"  -i index       remember there what files hold, and read those that did not change no more\n"
+	"                 (default: " DEFAULT_INDEX " for root, where that folder exists)\n"
+	"  --rehash       read them all the same, and hold them against it\n"
+	"  --no-index     remember nothing\n"
 	"  -w index       leave out what the whitelist index knows, as 'mwhite -d index' does\n"
 	"  -s score       only code of at least this score; 'submit': of the score at which code is sent to the centre\n"
 	"  -b             in the background: only when the machine has nothing else to do\n"
@@ -35,7 +43,7 @@ static const char usage[] =
 	"\n"
 	"exit: 0 done (what could not be seen is in the case), 64 usage, 66 no such input, 74 output failed, 78 criteria\n";
 
-enum { OPT_LIST = 256, OPT_EXPLAIN };
+enum { OPT_LIST = 256, OPT_EXPLAIN, OPT_REHASH, OPT_NO_INDEX };
 
 static int list_signs(const struct judge *j)
 {
@@ -136,18 +144,38 @@ static void step_back(bool idle)
 		msg_debug("cannot become idle");
 }
 
+/* Of the whole machine, root remembers without being told, where nobody else could write. */
+static const char *default_index(void)
+{
+	struct stat st;
+
+	return !geteuid() && !lstat(DEFAULT_FOLDER, &st) && S_ISDIR(st.st_mode) && !st.st_uid && !(st.st_mode & 022) ? DEFAULT_INDEX : NULL;
+}
+
+static struct cache *open_cache(const char *path, bool rehash)
+{
+	unsigned char stamp[32];
+
+	if (!path)
+		return NULL;
+	host_stamp(stamp);
+	return cache_open(path, stamp, rehash);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "list-signs", no_argument, NULL, OPT_LIST }, { "explain", required_argument, NULL, OPT_EXPLAIN },
-		{ "background", no_argument, NULL, 'b' }, { NULL, 0, NULL, 0 },
+		{ "background", no_argument, NULL, 'b' }, { "rehash", no_argument, NULL, OPT_REHASH },
+		{ "no-index", no_argument, NULL, OPT_NO_INDEX }, { NULL, 0, NULL, 0 },
 	};
-	const char *root = NULL, *sign = NULL, *index = NULL, *missed;
+	const char *root = NULL, *sign = NULL, *index = NULL, *remember = NULL, *missed;
 	struct index *known = NULL;
-	bool list = false, idle = false, zstd = false, files = false;
+	bool list = false, idle = false, zstd = false, files = false, rehash = false, forget = false;
 	bool submit = false;
 	double least = -1e9;
 	struct host *h = NULL;
+	struct cache *cache = NULL;
 	struct judge *j;
 	struct tool t;
 	struct err e;
@@ -157,10 +185,11 @@ int main(int argc, char **argv)
 
 	err_clear(&e);
 	tool_init(&t, "mscan", usage, argc, argv);
-	while ((c = tool_getopt(&t, "bfo:p:R:s:w:z", longs)) != -1)
+	while ((c = tool_getopt(&t, "bfi:o:p:R:s:w:z", longs)) != -1)
 		switch (c) {
 		case 'b': idle = true; break;
 		case 'f': files = true; break;
+		case 'i': remember = optarg; break;
 		case 'R': root = optarg; break;
 		case 'w': index = optarg; break;
 		case 'z': zstd = true; break;
@@ -176,12 +205,20 @@ int main(int argc, char **argv)
 				tool_usage(&t, "-s wants a score or 'submit', not %s", err_q(optarg));
 			break;
 		case OPT_LIST: list = true; break;
+		case OPT_REHASH: rehash = true; break;
+		case OPT_NO_INDEX: forget = true; break;
 		case OPT_EXPLAIN: sign = optarg; break;
 		}
 	if (files ? optind >= argc : optind < argc)
 		tool_usage(&t, files ? "-f wants a path" : "unexpected operand %s", files ? "" : err_q(argv[optind]));
 	if (pid && (files || root))
 		tool_usage(&t, "-p goes with neither -f nor -R");
+	if (forget && (remember || rehash))
+		tool_usage(&t, "--no-index goes with neither -i nor --rehash");
+	if (!forget && !remember && !pid && !files && !root)
+		remember = default_index();
+	if (rehash && !remember)
+		tool_usage(&t, "--rehash needs the index to hold files against: -i");
 	j = judge_load(NULL, &e);
 	if (!j)
 		goto out;
@@ -197,6 +234,9 @@ int main(int argc, char **argv)
 	h = host_open(root, j, &e);
 	if (!h)
 		goto out;
+	cache = open_cache(remember, rehash);
+	if (cache)
+		host_use_cache(h, cache);
 	rc = pid ? host_scan_process(h, (pid_t)pid, &e) : files ? 0 : host_scan(h, &e);
 	for (; !rc && files && optind < argc; optind++)
 		rc = host_scan_path(h, argv[optind], &e);
@@ -207,6 +247,9 @@ int main(int argc, char **argv)
 		msg_warn("not everything was seen: %s", missed);
 out:
 	host_close(h);
+	if (cache && !rc)   /* a sign that no case tells is not to be forgotten */
+		cache_commit(cache, !pid);
+	cache_close(cache);
 	index_close(known);
 	judge_free(j);
 	return tool_end(&t, rc, &e);

@@ -137,6 +137,7 @@ refused() {
 	[ -z "$output$stderr" ]
 	[ "$(cat ran)" = "--apply --report" ]
 	[ -z "$(find state/outgoing state/incoming -type f)" ]
+	[ -s state/scan.idx ] && [ -s state/scan.idx.key ]   # what its scans remember
 }
 
 @test "refused: made for another host or case, another system, expired" {

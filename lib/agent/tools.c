@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,7 +10,7 @@
 
 #define MOST_ARGS 600
 
-struct args { const char *v[MOST_ARGS]; size_t n; char number[24]; };
+struct args { const char *v[MOST_ARGS]; size_t n; char number[24], index[PATH_MAX]; };
 
 static void add(struct args *a, const char *arg)
 {
@@ -28,7 +29,8 @@ static void add_score(const struct agent_config *c, struct args *a)
 	add(a, c->score < 0 ? "submit" : a->number);
 }
 
-/* The strings are the configuration's, or live in *a. With `whole`, code of any score: after a removal it scores less. */
+/* The strings are the configuration's, or live in *a. With `whole`, code of any score, for after a removal it
+ * scores less, and all of it read: whether something is gone is to be seen, not remembered. */
 static void scan_args(const struct agent_config *c, struct args *a, bool whole)
 {
 	*a = (struct args){ 0 };
@@ -36,6 +38,12 @@ static void scan_args(const struct agent_config *c, struct args *a, bool whole)
 	add(a, "-q");
 	if (c->background)
 		add(a, "-b");
+	if (!whole && (size_t)snprintf(a->index, sizeof(a->index), "%s/scan.idx", c->state) < sizeof(a->index)) {
+		add(a, "-i");
+		add(a, a->index);
+	} else {
+		add(a, "--no-index");
+	}
 	if (!whole)
 		add_score(c, a);
 	if (c->paths)

@@ -1,6 +1,6 @@
 /*
  * host: what a machine runs: processes and the code in their memory, kernel modules, start-up places, the package that
- * owns a file, and the machine's profile. Uses code, confine, judge and base.
+ * owns a file, and the machine's profile. Uses code, confine, judge, known and base.
  * It only looks: it stops, traces and changes nothing. It knows nothing of cases: what it found goes to a sink.
  */
 #ifndef HOST_H
@@ -15,6 +15,12 @@ struct host;
  * files and files only. The judge stays the caller's and outlives the host. 66, 77 when the root cannot be opened. */
 struct host *host_open(const char *root, const struct judge *j, struct err *e);
 void host_close(struct host *h);
+
+/* With a scan index, opened with host_stamp()'s stamp, which stays the caller's and outlives the host: files that it knows are
+ * not read, and what stood at a path before is told. To be called before the scan. */
+struct cache;
+void host_stamp(unsigned char stamp[32]);
+void host_use_cache(struct host *h, struct cache *c);
 
 /*
  * Each gathers code into h; none fails for what a machine does by itself (processes end, files vanish, rights are

@@ -41,14 +41,20 @@ static void seen_grow(struct host *h)
 	free(old);
 }
 
+static struct piece *remember(struct host *h, struct seen *s, const struct stat *st, struct piece *p)
+{
+	*s = (struct seen){ .dev = st->st_dev, .ino = st->st_ino, .size = st->st_size, .mtime = st->st_mtim,
+	                    .ctime = st->st_ctim, .piece = p };
+	h->seen_count++;
+	h->files++;
+	return p;
+}
+
 struct piece *image_take(struct host *h, int fd, const char *kind, struct stat *st)
 {
 	struct stat mine;
 	struct seen *s;
 	struct piece *p;
-	struct err e;
-	char sha256[DIGEST_HEX];
-	uint64_t size;
 
 	if (!st)
 		st = &mine;
@@ -58,21 +64,30 @@ struct piece *image_take(struct host *h, int fd, const char *kind, struct stat *
 	s = seen_slot(h, st);
 	if (s->piece)
 		return piece_get(h, s->piece->sha256, kind, s->piece->size);
-	if (digest_fd(fd, CAP_BODY, sha256, &size, &e) < 0) {
-		h->unlooked++;
+	p = recall_find(h, fd, st, kind, NULL);
+	h->recalled += p != NULL;
+	if (!p)
+		p = recall_read(h, fd, st, kind);
+	return p ? remember(h, s, st, p) : NULL;
+}
+
+struct piece *image_recall(struct host *h, const struct stat *st, const char *kind, bool *is_code)
+{
+	struct seen *s;
+	struct piece *p;
+
+	*is_code = true;
+	if (!h->cache)
 		return NULL;
-	}
-	h->files++;
-	h->bytes += size;
-	p = piece_get(h, sha256, kind, size);
-	if (!p->looked_into) {
-		p->looked_into = true;
-		facts_look(h, p, fd, size);
-	}
-	*s = (struct seen){ .dev = st->st_dev, .ino = st->st_ino, .size = st->st_size, .mtime = st->st_mtim,
-	                    .ctime = st->st_ctim, .piece = p };
-	h->seen_count++;
-	return p;
+	seen_grow(h);
+	p = recall_find(h, -1, st, kind, is_code);
+	if (!p)
+		return NULL;
+	s = seen_slot(h, st);
+	if (s->piece)
+		return p;
+	h->recalled++;
+	return remember(h, s, st, p);
 }
 
 /* A file's place is judged once in each root. */
@@ -139,6 +154,16 @@ void image_place(struct host *h, struct piece *p, const char *path, const struct
 		return;
 	told(h->at, where, sizeof(where));
 	place_signs(h, p, path, st, d, d && dpkg_owns(d, path), where);
+	if (ours && !h->at)
+		recall_path(h, p, path);
+}
+
+/* Does the path below our own root name this very file, and not what took its place? */
+static bool is_at(const struct host *h, const char *path, const struct stat *st)
+{
+	struct stat now;
+
+	return h->cache && fstatat(h->root, path, &now, 0) == 0 && now.st_dev == st->st_dev && now.st_ino == st->st_ino;
 }
 
 void image_place_seen(struct host *h, struct piece *p, const char *path, const struct stat *st, const struct proc *proc)
@@ -154,4 +179,6 @@ void image_place_seen(struct host *h, struct piece *p, const char *path, const s
 	told(r, where, sizeof(where));
 	/* what stands in the way of our own file is none of the package's */
 	place_signs(h, p, inner, st, d, d && !(r && r->view) && dpkg_owns(d, inner), where);
+	if (!r && is_at(h, path, st))
+		recall_path(h, p, path);
 }

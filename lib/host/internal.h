@@ -17,6 +17,7 @@
 #define CAP_UNSEEN 32u            /* different reasons */
 #define CAP_ROOTS 256u            /* different root folders of processes: each may hold a package database in memory */
 
+struct cache;
 struct dpkg;
 struct spool;
 struct piece;
@@ -44,6 +45,7 @@ struct piece {
 	const char *kind;
 	uint64_t size;
 	json_t *paths, *sightings, *signs, *memory;
+	json_t *history;          /* of its most changed path, or NULL */
 	json_t *placed;           /* "number of the root:path", of each place that was judged */
 	unsigned mapped;          /* sightings of how "mapped" */
 	struct part *parts;
@@ -79,7 +81,9 @@ struct host {
 	int64_t began;            /* clock_mono_ms */
 	double seconds;
 	unsigned processes, processes_unseen, unlooked;
-	uint64_t files, bytes;
+	uint64_t files, bytes;    /* distinct files; bytes that were read */
+	uint64_t recalled;        /* files of these that the scan index knew */
+	struct cache *cache;      /* or NULL */
 	json_t *unseen;           /* reasons */
 	struct buf unseen_line;
 };
@@ -126,6 +130,25 @@ struct piece *image_take(struct host *h, int fd, const char *kind, struct stat *
 void image_place(struct host *h, struct piece *p, const char *path, const struct stat *st, bool ours);
 /* The same for a path as a process sees it: the package database of the root that the file is found in speaks. */
 void image_place_seen(struct host *h, struct piece *p, const char *path, const struct stat *st, const struct proc *proc);
+
+/* The piece of a file that is not open, when it was seen before or the scan index knows it; else NULL, and then *is_code
+ * false when the index knows it for what cannot be code. */
+struct piece *image_recall(struct host *h, const struct stat *st, const char *kind, bool *is_code);
+
+/* ---- recall.c: what earlier scans found ---- */
+
+/* By its first bytes. */
+bool recall_is_code(const void *p, size_t n);
+/* The piece of a file as the index knows it, or NULL. fd -1: it is not open. is_code: may be NULL, else it is told whether the
+ * file may be code by mode or first bytes (true when that is not known), and one that may not has no piece. */
+struct piece *recall_find(struct host *h, int fd, const struct stat *st, const char *kind, bool *is_code);
+/* Reads it. NULL: it cannot be read. */
+struct piece *recall_read(struct host *h, int fd, const struct stat *st, const char *kind);
+/* Around reading the first bytes of a file that may turn out not to be code. */
+void recall_begin(struct host *h, int fd, const struct stat *st);
+void recall_no_code(struct host *h, int fd);
+/* The piece stands at that path below our own root: what stood there before, and the signs that follow from it. */
+void recall_path(struct host *h, struct piece *p, const char *path);
 
 /* ---- facts.c: signs in a file's own bytes ---- */
 

@@ -197,6 +197,8 @@ json_t *piece_about(const struct piece *p)
 			json_object_set_new(o, "body", json_string("collected"));
 	if (json_array_size(p->memory))
 		json_object_set(o, "memory", p->memory);
+	if (p->history)
+		json_object_set(o, "history", p->history);
 	return o;
 }
 
@@ -208,6 +210,7 @@ void piece_free(struct piece *p)
 	json_decref(p->sightings);
 	json_decref(p->signs);
 	json_decref(p->memory);
+	json_decref(p->history);
 	json_decref(p->placed);
 	free(p->parts);
 	free(p);

@@ -148,6 +148,8 @@ static json_t *scan_of(const struct host *h)
 	json_object_set_new(o, "processes_unseen", json_integer(h->processes_unseen));
 	json_object_set_new(o, "files", json_integer((json_int_t)h->files));
 	json_object_set_new(o, "bytes", json_integer((json_int_t)h->bytes));
+	if (h->cache)
+		json_object_set_new(o, "recalled", json_integer((json_int_t)h->recalled));
 	json_object_set_new(o, "seconds", json_real(seconds));
 	json_object_set_new(o, "root", jsonio_name(*h->root_path ? h->root_path : "/"));
 	json_object_set_new(o, "complete", json_boolean(complete));

@@ -6,21 +6,27 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #define CAP_DEPTH 128u
 
-static bool candidate(int fd, const struct stat *st)
+static bool candidate(struct host *h, int fd, const struct stat *st)
 {
-	unsigned char magic[4] = "";
+	unsigned char magic[4];
+	ssize_t n;
 
 	if (st->st_mode & 0111)
 		return true;
-	if (pread(fd, magic, sizeof(magic), 0) < 2)
-		return false;
-	return !memcmp(magic, "#!", 2) || !memcmp(magic, "\177ELF", 4);
+	recall_begin(h, fd, st);
+	n = pread(fd, magic, sizeof(magic), 0);
+	if (n > 0 && recall_is_code(magic, (size_t)n))
+		return true;
+	if (n >= 0)
+		recall_no_code(h, fd);
+	return false;
 }
 
 static void take(struct host *h, int fd, const char *given)
@@ -48,15 +54,44 @@ static bool made_up(int fd)
 		    || fs.f_type == CGROUP2_SUPER_MAGIC || fs.f_type == DEBUGFS_MAGIC || fs.f_type == TRACEFS_MAGIC);
 }
 
+/* Is that all there is to a file of a folder, by what the scan index knows? */
+static bool recalled(struct host *h, int dir, const char *folder, const char *name)
+{
+	char path[PATH_MAX];
+	struct piece *p;
+	struct stat st;
+	bool is_code;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode)
+	    || (size_t)snprintf(path, sizeof(path), "%s/%s", folder, name) >= sizeof(path))
+		return false;
+	p = image_recall(h, &st, "file", &is_code);
+	if (p)
+		image_place(h, p, path, &st, true);
+	return p || !is_code;
+}
+
+/* The folder's path as a prefix, when files of it may be recalled; else NULL. */
+static char *prefix(const struct host *h, int fd)
+{
+	char path[PATH_MAX];
+
+	if (!h->cache || rooted_path(h, fd, path, sizeof(path)) < 0)
+		return NULL;
+	return buf_strdup(!strcmp(path, "/") ? "" : path);
+}
+
 static void walk(struct host *h, int fd, unsigned depth)
 {
 	struct dirent *d;
 	DIR *dir = fdopendir(fd);
+	char *folder;
 
 	if (!dir) {
 		close(fd);
 		return;
 	}
+	folder = prefix(h, fd);
 	while ((d = readdir(dir))) {
 		struct stat st;
 		int sub;
@@ -64,6 +99,8 @@ static void walk(struct host *h, int fd, unsigned depth)
 		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
 			continue;
 		if (d->d_type != DT_REG && d->d_type != DT_DIR && d->d_type != DT_UNKNOWN)
+			continue;
+		if (folder && d->d_type == DT_REG && recalled(h, fd, folder, d->d_name))
 			continue;
 		sub = openat(fd, d->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 		if (sub < 0) {
@@ -77,11 +114,12 @@ static void walk(struct host *h, int fd, unsigned depth)
 				walk(h, sub, depth + 1);
 				continue;
 			}
-		} else if (S_ISREG(st.st_mode) && candidate(sub, &st)) {
+		} else if (S_ISREG(st.st_mode) && candidate(h, sub, &st)) {
 			take(h, sub, d->d_name);
 		}
 		close(sub);
 	}
+	free(folder);
 	closedir(dir);
 }
 
