@@ -42,6 +42,7 @@ USES_proof    := garden confine casefile trust base
 LIBS_base     := -ljansson -lsqlite3 -lcrypto
 LIBS_casefile := -larchive
 LIBS_trust    := -lcrypto
+LIBS_known    := -lm
 LIBS_judge    := -lm
 LIBS_confine  := -lseccomp
 LIBS_code     := -lcapstone -lyara -lm

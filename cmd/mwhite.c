@@ -12,6 +12,7 @@ static const char usage[] =
 "       mwhite add -d INDEX [-o INDEX] SOURCE... [--all] [--root DIR] [-j]\n"
 "       mwhite follow -d INDEX [--all] [--keep DAYS] [--root DIR] [-j]\n"
 "       mwhite query -d INDEX [-j] DIGEST|FILE...\n"
+"       mwhite revoke -d INDEX [-o INDEX] [--list FILE]... [DIGEST|FILE...] [-j]\n"
 "       mwhite withdraw -d INDEX [-o INDEX] SOURCE...\n"
 "       mwhite sources -d INDEX [-j]\n"
 "       mwhite info -d INDEX [-j]\n"
@@ -111,34 +112,88 @@ static int add_source(struct build *b, const struct options *o, const struct sou
 static int build(const struct options *o, bool add, struct err *e)
 {
 	struct known_stats s = {0};
-	struct index *old = NULL;
 	const char *out = o->t.out ? o->t.out : add ? o->index : NULL;
 	int64_t start = clock_mono_ms();
 	uint64_t count = 0;
 	struct build *b;
-	int rc = -1;
 
 	if (!out || !strcmp(out, "-"))
 		tool_usage(&o->t, "where does the index go? give -o INDEX");
 	if (!o->n)
 		tool_usage(&o->t, "an index of what? give --dpkg, --dir, --list or another source");
-	if (add && !(old = index_open(o->index ? o->index : out, e)))
-		return -1;
 	if (!(b = build_new(e)))
-		goto out;
-	if (old && build_add_index(b, old, NULL, NULL, e) < 0)
+		return -1;
+	if (add && build_extend(b, o->index ? o->index : out, e) < 0)
 		goto abort;
 	for (size_t i = 0; i < o->n; i++)
 		if (add_source(b, o, &o->sources[i], &s, e) < 0)
 			goto abort;
-	if ((rc = build_finish(b, out, &count, e)) == 0)
-		print_stats(o, &s, count, (double)(clock_mono_ms() - start) / 1000);
-	goto out;
+	if (build_finish(b, out, &count, e) < 0)
+		return -1;
+	print_stats(o, &s, count, (double)(clock_mono_ms() - start) / 1000);
+	return 0;
 abort:
 	build_abort(b);
-out:
-	index_close(old);
+	return -1;
+}
+
+/* A SHA-256 itself, or that of a file. */
+static int digest_of(const char *operand, char hex[DIGEST_HEX], struct err *e)
+{
+	int fd, rc;
+
+	if (digest_ok(operand)) {
+		memcpy(hex, operand, DIGEST_HEX);
+		return 0;
+	}
+	fd = io_open_in(operand, e);
+	rc = fd < 0 ? -1 : digest_fd(fd, CAP_BODY, hex, NULL, e);
+	io_close(&fd);
 	return rc;
+}
+
+static int revoke_all(const struct options *o, char **operands, struct build *b, struct known_stats *s, struct err *e)
+{
+	unsigned char digest[KNOWN_DIGEST];
+	char hex[DIGEST_HEX];
+
+	for (size_t i = 0; i < o->n; i++)
+		if (o->sources[i].kind != KNOWN_LIST)
+			tool_usage(&o->t, "digests and lists are revoked: for a source there is 'mwhite withdraw'");
+		else if (list_revoke(b, o->sources[i].path, s, e) < 0)
+			return -1;
+	for (; *operands; operands++, s->matched++) {
+		if (digest_of(*operands, hex, e) < 0)
+			return -1;
+		digest_unhex(hex, digest, sizeof(digest));
+		build_revoke(b, digest);
+	}
+	return 0;
+}
+
+static int revoke(const struct options *o, char **operands, struct err *e)
+{
+	struct known_stats s = {0};
+	uint64_t left = 0;
+	struct build *b;
+
+	if (!o->index)
+		tool_usage(&o->t, "which index? give -d INDEX");
+	if (!*operands && !o->n)
+		tool_usage(&o->t, "what is revoked? give digests, files or --list FILE");
+	if (!(b = build_new(e)))
+		return -1;
+	if (build_extend(b, o->index, e) < 0 || revoke_all(o, operands, b, &s, e) < 0) {
+		build_abort(b);
+		return -1;
+	}
+	if (build_finish(b, o->t.out ? o->t.out : o->index, &left, e) < 0)
+		return -1;
+	if (o->t.json)
+		printf("{\"revoked\":%llu,\"digests\":%llu}\n", (unsigned long long)s.matched, (unsigned long long)left);
+	else if (msg_get_level() >= 0)
+		fprintf(stderr, "mwhite: %llu digests revoked, %llu known\n", (unsigned long long)s.matched, (unsigned long long)left);
+	return 0;
 }
 
 static struct index *open_index(const struct options *o, struct err *e)
@@ -190,16 +245,9 @@ static int query(const struct options *o, char **operands, struct err *e)
 		char hex[DIGEST_HEX];
 		bool known;
 
-		if (digest_ok(*operands)) {
-			memcpy(hex, *operands, sizeof(hex));
-		} else {
-			int fd = io_open_in(*operands, e);
-
-			if (fd < 0 || digest_fd(fd, CAP_BODY, hex, NULL, e) < 0)
-				rc = -1;
-			io_close(&fd);
-			if (rc < 0)
-				break;
+		if (digest_of(*operands, hex, e) < 0) {
+			rc = -1;
+			break;
 		}
 		known = index_find_hex(x, hex, &hit);
 		rc = known ? rc : EX_NO;
@@ -403,6 +451,8 @@ int main(int argc, char **argv)
 
 	if (!strcmp(verb, "query"))
 		rc = query(&o, operands + 1, &e);
+	else if (!strcmp(verb, "revoke"))
+		rc = revoke(&o, operands + 1, &e);
 	else if (!strcmp(verb, "withdraw"))
 		rc = withdraw(&o, operands + 1, &e);
 	else if (*verb && operands[1])

@@ -23,7 +23,7 @@ static int changes(const struct user_regs_struct *r)
 		return (r->rsi & O_CREAT) != 0;
 	case SYS_openat:
 		return (r->rdx & O_CREAT) != 0;
-	case SYS_fsync: case SYS_ftruncate: case SYS_renameat: case SYS_renameat2: case SYS_unlink: case SYS_unlinkat: case SYS_linkat: case SYS_symlinkat:
+	case SYS_fsync: case SYS_fdatasync: case SYS_ftruncate: case SYS_renameat: case SYS_renameat2: case SYS_unlink: case SYS_unlinkat: case SYS_linkat: case SYS_symlinkat:
 	case SYS_mkdirat: case SYS_fchmod: case SYS_fchown: case SYS_fchownat: case SYS_utimensat: case SYS_fsetxattr:
 	case SYS_pidfd_send_signal: case SYS_fork:
 		return 1;

@@ -1,173 +1,81 @@
 /* index: the whitelist index as its readers see it. */
-#include "known/known.h"
-#include "known/known-format.h"
+#include "known/state.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define VERIFY_ALWAYS (64 * MIB)   /* 40 ms of hashing */
-#define SPOTS 1024u
-
-struct index {
-	unsigned char *map;
-	size_t size;
-	uint64_t count, sources, text_size;
-	const unsigned char *digests, *records, *source_table;
-	const char *text;
-	const char *path;
-};
-
-static const unsigned char *digest_at(const struct index *x, uint64_t i)
-{
-	return x->digests + i * KNOWN_DIGEST;
-}
-
-static const char *text_at(const struct index *x, uint32_t offset)
-{
-	return offset < x->text_size ? x->text + offset : "";
-}
-
-static int bad(const struct index *x, struct err *e, const char *why)
-{
-	return err_set(e, EX_DATAERR, "%s is no usable whitelist index: %s", err_q(x->path), why);
-}
-
-/* The sections' places follow from the counts; the counts must account for every byte. */
-static int lay_out(struct index *x, struct err *e)
-{
-	const unsigned char *h = x->map;
-	uint64_t want;
-
-	if (x->size < FORMAT_HEADER || memcmp(h + AT_MAGIC, format_magic, sizeof(format_magic)))
-		return bad(x, e, "not in its format");
-	if (format_get32(h + AT_VERSION) != FORMAT_VERSION || format_get32(h + AT_HEADER_SIZE) != FORMAT_HEADER)
-		return bad(x, e, "another version of the format");
-	x->count = format_get64(h + AT_COUNT);
-	x->sources = format_get64(h + AT_SOURCES);
-	x->text_size = format_get64(h + AT_TEXT);
-	if (x->count > FORMAT_MAX_COUNT || x->sources > FORMAT_MAX_COUNT || x->text_size > FORMAT_MAX_TEXT ||
-	    x->text_size < 1)
-		return bad(x, e, "impossible counts");
-	want = FORMAT_HEADER + x->count * (KNOWN_DIGEST + FORMAT_RECORD) + x->sources * 4 + x->text_size;
-	if (want != x->size || format_get64(h + AT_FILE_SIZE) != want)
-		return bad(x, e, "cut or overlong");
-	x->digests = h + FORMAT_HEADER;
-	x->records = x->digests + x->count * KNOWN_DIGEST;
-	x->source_table = x->records + x->count * FORMAT_RECORD;
-	x->text = (const char *)x->source_table + x->sources * 4;
-	if (x->text[0] || x->text[x->text_size - 1])
-		return bad(x, e, "its text does not end");
-	return 0;
-}
-
-static int check_spots(const struct index *x, struct err *e)
-{
-	uint64_t step = x->count / SPOTS + 1;
-
-	for (uint64_t i = 1; i < x->count; i += step)
-		if (memcmp(digest_at(x, i - 1), digest_at(x, i), KNOWN_DIGEST) >= 0)
-			return bad(x, e, "its digests are out of order");
-	return 0;
-}
-
 struct index *index_open(const char *path, struct err *e)
 {
-	struct index *x = buf_alloc(sizeof(*x));
-	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct index *x;
 
-	x->path = buf_strdup(path);
-	if (fd < 0 || fstat(fd, &st) < 0) {
+	if (fd < 0) {
 		err_sys(e, "cannot open whitelist index %s", err_q(path));
-		goto fail;
+		return NULL;
 	}
-	if (!S_ISREG(st.st_mode) || st.st_size < (off_t)FORMAT_HEADER) {
-		bad(x, e, "not in its format");
-		goto fail;
-	}
-	x->map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (x->map == MAP_FAILED) {
-		x->map = NULL;
-		err_sys(e, "cannot map whitelist index %s", err_q(path));
-		goto fail;
-	}
-	x->size = (size_t)st.st_size;
-	if (lay_out(x, e) < 0 || check_spots(x, e) < 0)
-		goto fail;
-	if (x->size <= VERIFY_ALWAYS && index_verify(x, e) < 0)
-		goto fail;
+	x = state_open(fd, path, e);
 	io_close(&fd);
 	return x;
-fail:
-	io_close(&fd);
-	index_close(x);
-	return NULL;
 }
 
-static uint64_t key_of(const unsigned char *p)
+void index_close(struct index *x)
 {
-	uint64_t v = 0;
-
-	for (int i = 0; i < 8; i++)
-		v = v << 8 | p[i];
-	return v;
+	if (!x)
+		return;
+	for (unsigned i = 0; i < x->n && i < FORMAT_MAX_SEGMENTS; i++)
+		segment_close(&x->segments[i]);
+	if (x->map)
+		munmap(x->map, x->size);
+	free(x->path);
+	free(x);
 }
 
-/* Interpolation over the first eight bytes, which are uniform in an honest index; bisection where that does not close in. */
-static bool find(const struct index *x, const unsigned char *digest, uint64_t *at)
+/* ---- looking up ---- */
+
+/* Of what an index keeps of a digest: who can make another file with the same 152 bits gets no way around a revocation. */
+bool index_revoked(const struct index *x, const unsigned char digest[KNOWN_DIGEST])
 {
-	uint64_t lo = 0, hi = x->count, key = key_of(digest);
+	uint64_t from = 0, to = x->revoked;
 
-	for (int round = 0; lo < hi; round++) {
-		uint64_t mid = lo + (hi - lo) / 2;
+	while (from < to) {
+		uint64_t mid = from + (to - from) / 2;
+		int c = memcmp(digest, x->revocations + mid * KNOWN_DIGEST, FORMAT_KEPT);
 
-		if (round < 6 && hi - lo > 8) {
-			uint64_t klo = key_of(digest_at(x, lo)), khi = key_of(digest_at(x, hi - 1));
-
-			if (key < klo || key > khi)
-				return false;
-			if (khi > klo)
-				mid = lo + (uint64_t)((double)(key - klo) / (double)(khi - klo) * (double)(hi - 1 - lo));
-			if (mid >= hi)
-				mid = hi - 1;
-		}
-		int c = memcmp(digest, digest_at(x, mid), KNOWN_DIGEST);
-
-		if (!c) {
-			*at = mid;
+		if (!c)
 			return true;
-		}
 		if (c < 0)
-			hi = mid;
+			to = mid;
 		else
-			lo = mid + 1;
+			from = mid + 1;
 	}
 	return false;
 }
 
-static void describe(const struct index *x, uint64_t i, struct index_hit *hit)
+static void describe(const struct index *x, const struct segment *s, const struct segment_at *at, struct index_hit *hit)
 {
-	const unsigned char *r = x->records + i * FORMAT_RECORD;
-	uint32_t source = format_get32(r), name = format_get32(r + 4);
-
-	hit->number = source;
-	hit->source = index_source(x, source);
-	hit->name = name == FORMAT_NO_NAME ? NULL : text_at(x, name);
+	hit->number = segment_source(at);
+	hit->source = index_source(x, hit->number);
+	hit->name = segment_name(s, at);
 }
 
+/* The youngest segment's word counts: it has all who vouch. */
 bool index_find(const struct index *x, const unsigned char digest[KNOWN_DIGEST], struct index_hit *hit)
 {
-	uint64_t at;
+	struct segment_at at;
 
-	if (!find(x, digest, &at))
-		return false;
-	if (hit)
-		describe(x, at, hit);
-	return true;
+	for (unsigned i = x->n; i-- > 0;) {
+		if (!segment_find(&x->segments[i], digest, KNOWN_DIGEST, &at))
+			continue;
+		if (x->revoked && index_revoked(x, digest))
+			return false;
+		if (hit)
+			describe(x, &x->segments[i], &at, hit);
+		return true;
+	}
+	return false;
 }
 
 bool index_find_hex(const struct index *x, const char *hex, struct index_hit *hit)
@@ -177,9 +85,80 @@ bool index_find_hex(const struct index *x, const char *hex, struct index_hit *hi
 	return digest_ok(hex) && !digest_unhex(hex, digest, sizeof(digest)) && index_find(x, digest, hit);
 }
 
+size_t index_find_many(const struct index *x, const unsigned char (*digests)[KNOWN_DIGEST], size_t n, bool *known)
+{
+	struct segment_at at[SEGMENT_BATCH];
+	size_t count = 0;
+
+	for (size_t from = 0; from < n; from += SEGMENT_BATCH) {
+		unsigned some = n - from < SEGMENT_BATCH ? (unsigned)(n - from) : SEGMENT_BATCH;
+		uint64_t found = 0;
+
+		for (unsigned i = 0; i < x->n; i++)
+			found |= segment_find_many(&x->segments[i], digests + from, some, at);
+		for (unsigned i = 0; i < some; i++) {
+			known[from + i] = found >> i & 1 && !(x->revoked && index_revoked(x, digests[from + i]));
+			count += known[from + i];
+		}
+	}
+	return count;
+}
+
+/* Whether a younger segment has the digest as well, as far as both keep it. */
+static bool shadowed(const struct index *x, unsigned older, const unsigned char *digest)
+{
+	struct segment_at at;
+
+	for (unsigned i = older + 1; i < x->n; i++)
+		if (segment_find(&x->segments[i], digest, x->segments[older].shape.kept, &at))
+			return true;
+	return false;
+}
+
+static int walk_shard(const struct index *x, unsigned number, uint32_t shard, index_walk_fn *fn, void *ctx)
+{
+	const struct segment *s = &x->segments[number];
+	const struct shard *t = &s->shards[shard];
+	uint64_t places = (uint64_t)1 << (s->shape.place_bits - s->shape.shard_bits);
+	int rc = 0;
+
+	for (uint64_t place = 0; place < places; place++) {
+		unsigned char digest[KNOWN_DIGEST];
+		uint32_t from, to;
+
+		segment_place(s, t, place, &from, &to);
+		for (uint32_t i = from; i < to; i++) {
+			struct segment_at at = {t, i};
+			struct index_hit hit;
+
+			segment_digest(s, shard, (uint32_t)place, i, digest);
+			if (shadowed(x, number, digest) || (x->revoked && index_revoked(x, digest)))
+				continue;
+			describe(x, s, &at, &hit);
+			if (hit.number >= x->sources)
+				continue;
+			if ((rc = fn(ctx, digest, &hit)))
+				return rc;
+		}
+	}
+	return 0;
+}
+
+int index_walk(const struct index *x, unsigned from, index_walk_fn *fn, void *ctx)
+{
+	int rc = 0;
+
+	for (unsigned i = from; !rc && i < x->n; i++)
+		for (uint32_t k = 0; !rc && k < (uint32_t)1 << x->segments[i].shape.shard_bits; k++)
+			rc = walk_shard(x, i, k, fn, ctx);
+	return rc;
+}
+
+/* ---- what it is ---- */
+
 uint64_t index_count(const struct index *x)
 {
-	return x->count;
+	return x->live;
 }
 
 uint64_t index_sources(const struct index *x)
@@ -189,93 +168,75 @@ uint64_t index_sources(const struct index *x)
 
 const char *index_source(const struct index *x, uint64_t number)
 {
-	return number < x->sources ? text_at(x, format_get32(x->source_table + number * 4)) : "";
+	uint32_t at = number < x->sources ? format_get32(x->source_table + number * 4) : 0;
+
+	return at < x->text_size ? x->text + at : "";
 }
 
-const unsigned char *index_get(const struct index *x, uint64_t i, struct index_hit *hit)
-{
-	if (hit)
-		describe(x, i, hit);
-	return digest_at(x, i);
-}
-
-/* The sum covers what stands behind the header, then the header with the sum's own place zero. */
 int index_verify(const struct index *x, struct err *e)
 {
-	static const unsigned char zero[FORMAT_HEADER - AT_SHA256];
-	char is[DIGEST_HEX], stated[DIGEST_HEX];
-	struct digest *d = digest_new();
+	for (unsigned i = 0; i < x->n; i++) {
+		const char *why = segment_verify(&x->segments[i]);
 
-	digest_add(d, x->map + FORMAT_HEADER, x->size - FORMAT_HEADER);
-	digest_add(d, x->map, AT_SHA256);
-	digest_add(d, zero, sizeof(zero));
-	digest_end(d, is);
-	digest_free(d);
-	digest_tohex(x->map + AT_SHA256, KNOWN_DIGEST, stated);
-	if (strcmp(is, stated))
-		return bad(x, e, "it does not match its own SHA-256");
-	for (uint64_t i = 1; i < x->count; i++)
-		if (memcmp(digest_at(x, i - 1), digest_at(x, i), KNOWN_DIGEST) >= 0)
-			return bad(x, e, "its digests are out of order");
+		if (why)
+			return state_bad(x->path, e, why);
+	}
 	return 0;
+}
+
+static json_t *from_names(unsigned from)
+{
+	static const char *const name[] = {"dpkg", "dir", "list", "nsrl", "hashlookup", "rpm", "case"};   /* KNOWN_FROM_* */
+	json_t *j = json_array();
+
+	for (unsigned i = 0; i < sizeof(name) / sizeof(name[0]); i++)
+		if (from & 1u << i)
+			json_array_append_new(j, json_string(name[i]));
+	return j;
 }
 
 json_t *index_info(const struct index *x)
 {
-	static const char *const kinds[] = {"dpkg", "dir", "list", "nsrl", "hashlookup", "rpm", "case"};   /* KNOWN_FROM_* */
-	json_t *j = json_object(), *from = json_array();
-	uint64_t names = 0;
-	char when[CLOCK_RFC3339], sum[DIGEST_HEX];
-	unsigned f = index_from(x);
+	json_t *j;
+	uint64_t names = 0, hot = 0;
+	unsigned kept = KNOWN_DIGEST;
+	char when[CLOCK_RFC3339], sum[DIGEST_HEX], id[2 * FORMAT_ID + 1];
 
-	for (uint64_t i = 0; i < x->count; i++)
-		names += format_get32(x->records + i * FORMAT_RECORD + 4) != FORMAT_NO_NAME;
-	json_object_set_new(j, "format", json_string("muss-known/1"));
-	json_object_set_new(j, "digests", json_integer((json_int_t)x->count));
-	json_object_set_new(j, "sources", json_integer((json_int_t)x->sources));
-	json_object_set_new(j, "names", json_integer((json_int_t)names));
-	json_object_set_new(j, "bytes", json_integer((json_int_t)x->size));
-	digest_tohex(x->map + AT_SHA256, KNOWN_DIGEST, sum);
-	json_object_set_new(j, "sha256", json_string(sum));
-	clock_rfc3339((int64_t)format_get64(x->map + AT_CREATED), when);
-	json_object_set_new(j, "created", json_string(when));
-	if (index_dpkg_time(x)) {
-		clock_rfc3339(index_dpkg_time(x), when);
+	for (unsigned i = 0; i < x->n; i++) {
+		names += x->segments[i].names;
+		hot += x->segments[i].hot_size;
+		kept = x->segments[i].shape.kept < kept ? x->segments[i].shape.kept : kept;
+	}
+	digest_tohex(x->slot + FORMAT_SUM, KNOWN_DIGEST, sum);
+	digest_tohex(x->id, FORMAT_ID, id);
+	clock_rfc3339(x->created, when);
+	j = json_pack("{ss ss sI sI sI sI sI sI sI sI ss ss}", "format", "muss-known/2", "id", id, "digests", (json_int_t)x->live,
+		"revoked", (json_int_t)x->revoked, "sources", (json_int_t)x->sources, "names", (json_int_t)names, "bytes", (json_int_t)x->size,
+		"resident", (json_int_t)hot, "bits", (json_int_t)kept * 8, "segments", (json_int_t)x->n, "sha256", sum, "created", when);
+	if (x->dpkg_time) {
+		clock_rfc3339(x->dpkg_time, when);
 		json_object_set_new(j, "dpkg", json_string(when));
 	}
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (f & 1u << i)
-			json_array_append_new(from, json_string(kinds[i]));
-	json_object_set_new(j, "from", from);
+	json_object_set_new(j, "from", from_names(x->from));
 	return j;
 }
 
 unsigned index_from(const struct index *x)
 {
-	return format_get32(x->map + AT_FROM);
+	return x->from;
 }
 
 int64_t index_dpkg_time(const struct index *x)
 {
-	return (int64_t)format_get64(x->map + AT_DPKG_TIME);
+	return x->dpkg_time;
 }
 
 bool index_outdated(const struct index *x, const char *root)
 {
 	char *path = buf_printf("%s/var/lib/dpkg/status", root && strcmp(root, "/") ? root : "");
 	struct stat st;
-	bool old = index_dpkg_time(x) && !stat(path, &st) && st.st_mtime > index_dpkg_time(x);
+	bool old = x->dpkg_time && !stat(path, &st) && st.st_mtime > x->dpkg_time;
 
 	free(path);
 	return old;
-}
-
-void index_close(struct index *x)
-{
-	if (!x)
-		return;
-	if (x->map)
-		munmap(x->map, x->size);
-	free((void *)(uintptr_t)x->path);
-	free(x);
 }

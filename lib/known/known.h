@@ -24,18 +24,24 @@ struct index_hit {
 	const char *name;     /* the file it was seen as, or NULL */
 	uint32_t number;      /* of the source, below index_sources() */
 };
-/* 65 when it is no index, is cut, altered or out of order. Wholly verified up to 64 MiB, above by samples. */
+/* 65 when it is no index, is cut, altered or out of order. Wholly verified up to 64 MiB, above by its heads and samples. What is
+ * added to the file later does not change what is open. */
 struct index *index_open(const char *path, struct err *e);
 bool index_find(const struct index *x, const unsigned char digest[KNOWN_DIGEST], struct index_hit *hit); /* hit may be NULL */
 bool index_find_hex(const struct index *x, const char *hex, struct index_hit *hit);   /* false when hex is no digest */
-uint64_t index_count(const struct index *x);
-/* The i-th digest in order; hit may be NULL. */
-const unsigned char *index_get(const struct index *x, uint64_t i, struct index_hit *hit);
+/* The same for many at once, which takes a fraction of the time: sets known[i]; how many are. */
+size_t index_find_many(const struct index *x, const unsigned char (*digests)[KNOWN_DIGEST], size_t n, bool *known);
+bool index_revoked(const struct index *x, const unsigned char digest[KNOWN_DIGEST]);
+uint64_t index_count(const struct index *x);         /* of digests that are known: what is revoked does not count */
+/* Each of these once, with zeros for what the index does not keep of it, from a segment on (0: all); not 0 ends it. */
+typedef int index_walk_fn(void *ctx, const unsigned char digest[KNOWN_DIGEST], const struct index_hit *hit);
+int index_walk(const struct index *x, unsigned segment, index_walk_fn *fn, void *ctx);
 uint64_t index_sources(const struct index *x);
 const char *index_source(const struct index *x, uint64_t number);
-/* The whole file against its own SHA-256, and that it is in order; 65 when not. */
+/* The whole file against its own SHA-256s, and that it is in order; 65 when not. */
 int index_verify(const struct index *x, struct err *e);
-/* {"format","digests","sources","names","bytes","created","dpkg"?,"from":[..]}; new reference. */
+/* {"format","id","digests","revoked","sources","names","bytes","resident","bits","segments","sha256","created","dpkg"?,"from":[..]};
+ * new reference. */
 json_t *index_info(const struct index *x);
 unsigned index_from(const struct index *x);          /* KNOWN_FROM_* */
 int64_t index_dpkg_time(const struct index *x);      /* when dpkg's database was read; 0: never */
@@ -52,7 +58,7 @@ json_t *source_names(const char *set);               /* an array of names; new r
 /* An array of {"source","digests","alone"}: who vouches for how many, and for how many of them nobody else does. */
 json_t *source_counts(const struct index *x);
 
-/* ---- build.c: makes an index; memory stays bounded, sorted runs are spilled to unnamed files ---- */
+/* ---- build.c, commit.c: make an index; memory stays bounded ---- */
 
 struct build;
 struct build *build_new(struct err *e);
@@ -67,7 +73,15 @@ typedef bool build_rename_fn(void *ctx, const char *name, struct buf *new_name);
  * sources are all withdrawn is left out. */
 int build_add_index(struct build *b, const struct index *x, build_rename_fn *fn, void *ctx, struct err *e);
 void build_from(struct build *b, unsigned from, int64_t when);                /* notes a kind of source, KNOWN_FROM_* */
-int build_finish(struct build *b, const char *path, uint64_t *count, struct err *e);   /* atomically; frees b in any case */
+/* One writer at a time: waits for the lock of the index at path, until b ends. */
+int build_lock(struct build *b, const char *path, struct err *e);
+/* Goes on from the index at path, whose lock it takes: what it has stays. Where build_finish gets the same path, what is new is
+ * put behind it, or all is written anew when it became much. Once, and before anything else. */
+int build_extend(struct build *b, const char *path, struct err *e);
+/* Whoever vouches for it, then and later: it is not known. */
+void build_revoke(struct build *b, const unsigned char digest[KNOWN_DIGEST]);
+/* Atomically; frees b in any case. */
+int build_finish(struct build *b, const char *path, uint64_t *count, struct err *e);
 void build_abort(struct build *b);
 
 /* ---- withdraw.c ---- */
@@ -115,6 +129,8 @@ int dpkg_add(struct build *b, const char *root, bool all, struct known_stats *s,
 int folder_add(struct build *b, const char *path, bool all, struct known_stats *s, struct err *e);
 /* SHA-256 lists: sha256sum's forms, bare digests, CSV with the digest first. "-": standard input. 65 names the line. */
 int list_add(struct build *b, const char *path, struct known_stats *s, struct err *e);
+/* The digests of such a list are revoked; s counts them. */
+int list_revoke(struct build *b, const char *path, struct known_stats *s, struct err *e);
 /* NSRL's reference data set, SQLite or text; hashlookup's exports, JSON lines or CSV; what `rpm -qa --dump` prints, whose MD5s
  * are held against the files below root. All refuse (65) what has no SHA-256, and name the line that is malformed. */
 int nsrl_add(struct build *b, const char *path, struct known_stats *s, struct err *e);

@@ -56,7 +56,7 @@ static int parse(const char *s, size_t n, struct line *l)
 	}
 }
 
-struct list { struct build *b; uint32_t source; };
+struct list { struct build *b; uint32_t source; bool revoked; };
 
 static int add_line(void *ctx, struct lines *l, const char *text, size_t n, struct err *e)
 {
@@ -72,6 +72,10 @@ static int add_line(void *ctx, struct lines *l, const char *text, size_t n, stru
 		return 0;
 	l->s->files++;
 	l->s->matched++;
+	if (to->revoked) {
+		build_revoke(to->b, line.digest);
+		return 0;
+	}
 	return lines_add(to->b, line.digest, to->source, line.name, line.name_len, e);
 }
 
@@ -83,4 +87,11 @@ int list_add(struct build *b, const char *path, struct known_stats *s, struct er
 		return -1;
 	build_from(b, KNOWN_FROM_LIST, 0);
 	return 0;
+}
+
+int list_revoke(struct build *b, const char *path, struct known_stats *s, struct err *e)
+{
+	struct list to = {.b = b, .revoked = true};
+
+	return lines_each(path, CAP_LINE, add_line, &to, s, e);
 }

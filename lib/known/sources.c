@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CAP_SOURCES ((size_t)UINT32_MAX)
+#define CAP_SOURCES ((size_t)INT32_MAX)
 
 struct sources {
 	char **name;
@@ -59,6 +59,16 @@ int sources_number(struct sources *s, const char *name, uint32_t *number, struct
 	rc = number_of(s, buf_str(&plain), number, e);
 	buf_free(&plain);
 	return rc;
+}
+
+int sources_load(struct sources *s, const char *name, struct err *e)
+{
+	size_t before = s->count;
+	uint32_t number = 0;
+
+	if (number_of(s, name, &number, e) < 0)
+		return -1;
+	return number == before ? 0 : err_set(e, EX_DATAERR, "the whitelist index is damaged: it names a source twice");
 }
 
 int sources_set(struct sources *s, const uint32_t *members, size_t count, uint32_t *number, struct err *e)
@@ -170,19 +180,20 @@ static void count_source(json_t *by_name, const char *set, uint64_t digests)
 	}
 }
 
+static int count_entry(void *ctx, const unsigned char *digest, const struct index_hit *hit)
+{
+	(void)digest;
+	++((uint64_t *)ctx)[hit->number];
+	return 0;
+}
+
 json_t *source_counts(const struct index *x)
 {
 	uint64_t *count = buf_alloc((index_sources(x) + 1) * sizeof(*count));
 	json_t *by_name = json_object(), *all = json_array(), *o;
 	const char *key;
 
-	for (uint64_t i = 0; i < index_count(x); i++) {
-		struct index_hit hit;
-
-		index_get(x, i, &hit);
-		if (hit.number < index_sources(x))
-			count[hit.number]++;
-	}
+	index_walk(x, 0, count_entry, count);
 	for (uint64_t i = 0; i < index_sources(x); i++)
 		count_source(by_name, index_source(x, i), count[i]);
 	json_object_foreach(by_name, key, o)

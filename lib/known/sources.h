@@ -14,6 +14,8 @@ struct sources;
 struct sources *sources_new(void);
 /* The number of a source by its name, made when it is new. A newline in it becomes "\n", two characters. */
 int sources_number(struct sources *s, const char *name, uint32_t *number, struct err *e);
+/* As it stands in an index, a set or not: the number is how many there were before. */
+int sources_load(struct sources *s, const char *name, struct err *e);
 /* The number of the set of these members: ascending, each once, none a set; count 1 is the member itself. */
 int sources_set(struct sources *s, const uint32_t *members, size_t count, uint32_t *number, struct err *e);
 size_t sources_count(const struct sources *s);

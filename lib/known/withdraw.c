@@ -62,19 +62,18 @@ static int note(struct build *b, const struct withdrawal *w, struct err *e)
 
 int withdraw_run(const char *path, const char *out, char *const *names, uint64_t *left, uint64_t *gone, struct err *e)
 {
-	struct index *x = index_open(path, e);
 	struct withdrawal w = {.names = names};
-	struct build *b = NULL;
+	struct build *b = build_new(e);
+	struct index *x = NULL;
 	size_t n = 0;
 	int rc = -1;
 
-	if (!x)
-		return -1;
 	while (names[n])
 		n++;
 	w.gone = json_array();
 	w.met = buf_alloc((n + 1) * sizeof(*w.met));
-	if (!(b = build_new(e)) || build_add_index(b, x, stays, &w, e) < 0 || all_met(&w, path, e) < 0 || note(b, &w, e) < 0)
+	if (!b || build_lock(b, path, e) < 0 || !(x = index_open(path, e)) || build_add_index(b, x, stays, &w, e) < 0 ||
+	    all_met(&w, path, e) < 0 || note(b, &w, e) < 0)
 		goto out;
 	rc = build_finish(b, out, left, e);
 	b = NULL;
