@@ -75,7 +75,7 @@ TOOL_helper-garden := garden confine base
 # ---- what is built: everything twice, plain and under the sanitizers ----
 
 .DELETE_ON_ERROR:
-.PHONY: all deps check derive observe demo lint asan fuzz fuzz-smoke bench valgrind install uninstall clean
+.PHONY: all deps check derive observe demo lint asan fuzz fuzz-smoke bench bench-known valgrind install uninstall clean
 
 all: $(TOOLS:%=$(BUILD)/bin/%) $(HELPERS:%=$(BUILD)/libexec/muss/%)
 
@@ -124,11 +124,12 @@ UNIT    := $(patsubst t/unit/%.c,%,$(wildcard t/unit/*.c))
 room_of  = $(firstword $(subst _, ,$(1)))
 
 # Programs that tests use and nobody installs: t/NAME.c.
-PROBES := casecat badcase mkremover killat forgeindex derive
+PROBES := casecat badcase mkremover killat forgeindex derive knownbench
 PROBE_casecat := casefile base
 PROBE_badcase := casefile base
 PROBE_killat := base
 PROBE_forgeindex := known base
+PROBE_knownbench := known base
 PROBE_derive := judge base
 PROBE_mkremover := remedy code confine casefile base
 
@@ -158,6 +159,9 @@ derive: $(BUILD)/t/derive
 
 valgrind: all
 	@t/valgrind.sh $(BUILD)
+
+bench-known: all $(BUILD)/t/knownbench
+	@t/bench-known.sh $(BUILD) $(DIGESTS)
 
 bench: all $(PROBES:%=$(BUILD)/t/%)
 	@for b in t/bench-*.sh; do $$b $(BUILD) || exit 1; done
