@@ -17,6 +17,7 @@ struct follow {
 	struct follow_report *r;
 	struct memory m;
 	struct packages d;
+	struct build *b;
 	struct index *x;                /* NULL: there was none */
 	json_t *in_index;               /* names of its sources */
 	int64_t now, expires;
@@ -224,7 +225,9 @@ static int open_old(struct follow *f, struct err *e)
 
 	json_decref(options);
 	f->in_index = json_object();
-	if (access(f->o->index, F_OK) == 0 && !(f->x = index_open(f->o->index, e)))
+	if (!(f->b = build_new(e)))
+		return -1;
+	if (access(f->o->index, F_OK) == 0 && (build_lock(f->b, f->o->index, e) < 0 || !(f->x = index_open(f->o->index, e))))
 		return -1;
 	for (uint64_t i = 0; f->x && i < index_sources(f->x); i++) {
 		const char *set = index_source(f->x, i), *name;
@@ -244,14 +247,11 @@ static int open_old(struct follow *f, struct err *e)
 
 static int rebuild(struct follow *f, struct err *e)
 {
-	struct build *b = build_new(e);
+	struct build *b = f->b;
 
-	if (!b)
+	if ((f->x && build_add_index(b, f->x, stays, f, e) < 0) || packages_take(&f->d, b, &f->r->stats, e) < 0)
 		return -1;
-	if ((f->x && build_add_index(b, f->x, stays, f, e) < 0) || packages_take(&f->d, b, &f->r->stats, e) < 0) {
-		build_abort(b);
-		return -1;
-	}
+	f->b = NULL;
 	build_from(b, KNOWN_FROM_DPKG, f->now);
 	return build_finish(b, f->o->index, &f->r->digests, e);
 }
@@ -279,6 +279,7 @@ int follow_run(const struct follow_options *o, struct follow_report *r, struct e
 	if (rebuild(&f, e) == 0)
 		rc = note(&f, newest, e);
 out:
+	build_abort(f.b);
 	index_close(f.x);
 	json_decref(f.in_index);
 	packages_free(&f.d);

@@ -164,7 +164,7 @@ struct follow_report {
 	unsigned read, left;      /* packages read; to be read again, since dpkg is at work on them */
 	unsigned outdated, forgotten;   /* sources that are outdated now; that were forgotten */
 };
-/* Makes the index agree with dpkg's database. Takes no lock, and waits for nobody. */
+/* Makes the index agree with dpkg's database. Takes no lock of dpkg's, and waits for nobody but another who changes the index. */
 int follow_run(const struct follow_options *o, struct follow_report *r, struct err *e);
 /* "dpkg bash 5.2-1 (outdated since 2026-11-01T00:00:00Z)"; since may be NULL. */
 bool source_outdated(const char *name, size_t len, int64_t *since);
