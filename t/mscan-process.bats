@@ -339,3 +339,37 @@ packed() {
 	scan -p "$pid"
 	no_sign "$(sha helperd)" interpreter-copied
 }
+
+@test "a file that its package holds otherwise; what is only newer, or there to be altered, is not" {
+	need_root
+	fabricate
+	for n in same changed config diverted; do
+		{ cat "$STATIC"; echo "$n"; } >"r/app/$n"
+		chmod 755 "r/app/$n"
+		printf '/app/%s\n' "$n" >>r/var/lib/dpkg/info/lodger.list
+		(cd r && md5sum "app/$n" >>var/lib/dpkg/info/lodger.md5sums)
+	done
+	mkdir -p r/usr/lib/systemd/system
+	printf '[Service]\nExecStart=/app/same\n' >r/usr/lib/systemd/system/s.service
+	echo /usr/lib/systemd/system/s.service >>r/var/lib/dpkg/info/lodger.list
+	(cd r && md5sum usr/lib/systemd/system/s.service >>var/lib/dpkg/info/lodger.md5sums)
+	echo /app/config >r/var/lib/dpkg/info/lodger.conffiles
+	printf '/app/diverted\n/app/diverted.distrib\nother\n' >r/var/lib/dpkg/diversions
+	sleep 1.1
+	for n in changed config diverted; do echo more >>"r/app/$n"; done
+	touch r/app/same
+	printf 'ExecStartPost=/app/known\n' >>r/usr/lib/systemd/system/s.service
+	touch -d "2 days ago" r/app/changed r/usr/lib/systemd/system/s.service r/var/lib/dpkg/info
+	for n in same changed config diverted; do
+		inside "$TMP/r" "/app/$n" /scratch plain
+		scan -p "$pid"
+		if [ "$n" = changed ]; then has_sign "$(sha r/app/changed)" package-altered; else no_sign "$(sha "r/app/$n")" package-altered; fi
+		no_sign "$(sha "r/app/$n")" unowned
+	done
+	scan -R r
+	s=$(sha r/usr/lib/systemd/system/s.service)
+	has_sign "$s" package-altered
+	about "$s" '.kind == "startup" and .paths == ["/usr/lib/systemd/system/s.service"]'
+	no_sign "$(sha r/app/known)" package-altered
+	rm r/scratch
+}

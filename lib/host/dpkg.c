@@ -16,7 +16,7 @@ struct dpkg {
 	uint64_t *slot;     /* open addressing; 0: free */
 	uint16_t *owner;    /* beside each slot: 1 + place in package, 0 unknown */
 	size_t size, count;
-	struct package { uint64_t name, version; } *package;
+	struct package { uint64_t name, version; char *file; int64_t since; } *package;
 	size_t packages;
 	int folder;         /* of the database */
 };
@@ -110,13 +110,18 @@ static uint64_t plain_hash(const char *s, size_t n, uint64_t with)
 }
 
 /* "NAME.list" or "NAME:ARCH.list". 0 when there are more packages than the table numbers. */
-static uint16_t add_package(struct dpkg *d, const char *name, size_t n)
+static uint16_t add_package(struct dpkg *d, int folder, const char *name, size_t n)
 {
+	struct stat st;
+
 	if (d->packages >= UINT16_MAX)
 		return 0;
 	if (!(d->packages & (d->packages - 1)))
 		d->package = buf_realloc(d->package, d->packages ? d->packages * 2 : 1, sizeof(*d->package));
-	d->package[d->packages++] = (struct package){ .name = plain_hash(name, n, 0) };
+	d->package[d->packages++] = (struct package){
+		.name = plain_hash(name, n, 0), .file = buf_printf("%.*s", (int)n, name),
+		.since = fstatat(folder, name, &st, 0) < 0 ? 0 : st.st_ctim.tv_sec,
+	};
 	return (uint16_t)d->packages;
 }
 
@@ -146,7 +151,7 @@ struct dpkg *dpkg_open(int root)
 			continue;
 		buf_clear(&text);
 		if (io_slurp_at(fd, entry->d_name, CAP_SLURP, &text) > 0)
-			add_lines(d, &text, 1, 0, add_package(d, entry->d_name, n - 5));
+			add_lines(d, &text, 1, 0, add_package(d, fd, entry->d_name, n - 5));
 	}
 	closedir(dir);
 	/* diversions come in three lines: from, to, by whom; "to" is owned as well */
@@ -258,10 +263,43 @@ uint64_t dpkg_version(const struct dpkg *d, const char *path)
 	return stamp ? stamp : DPKG_UNVERSIONED;
 }
 
+const char *dpkg_package(const struct dpkg *d, const char *path, int64_t *since)
+{
+	size_t i = find(d, key_of(d, path, strlen(path)));
+
+	if (!d->slot[i] || !d->owner[i])
+		return NULL;
+	*since = d->package[d->owner[i] - 1].since;
+	return d->package[d->owner[i] - 1].file;
+}
+
+const char *dpkg_package_at(const struct dpkg *d, size_t i)
+{
+	return i < d->packages ? d->package[i].file : NULL;
+}
+
+int dpkg_folder(const struct dpkg *d)
+{
+	return d->folder;
+}
+
+bool dpkg_same_path(const char *a, const char *b)
+{
+	size_t n = strlen(a), k = strlen(b);
+
+	a = unmerged(a, &n);
+	b = unmerged(b, &k);
+	return n == k && !memcmp(a, b, n);
+}
+
 void dpkg_close(struct dpkg *d)
 {
+	size_t i;
+
 	if (!d)
 		return;
+	for (i = 0; i < d->packages; i++)
+		free(d->package[i].file);
 	io_close(&d->folder);
 	free(d->slot);
 	free(d->owner);

@@ -221,22 +221,25 @@ static void own_signs(struct startup *s, struct piece *p)
 /* The file itself as a piece of code: always when it is a script, else with the entries that are code. */
 static void own_piece(struct startup *s, int fd, bool program)
 {
-	char magic[2] = "", path[PATH_MAX];
+	char magic[2] = "", path[PATH_MAX], package[256];
+	bool code = s->script || program;
 	struct piece *p;
 	struct stat st;
 	json_t *o;
 	size_t i;
 
-	if (!s->script && !program && !json_array_size(s->own))
-		return;
 	if (pread(fd, magic, sizeof(magic), 0) < 0 || rooted_path(s->h, fd, path, sizeof(path)) < 0)
+		return;
+	/* what it starts may be a good program: then the file is what is not */
+	code |= s->h->dpkg && altered_file(s->h->dpkg, s->h->root, path, &s->st, package, sizeof(package));
+	if (!code && !json_array_size(s->own))
 		return;
 	p = image_take(s->h, fd, !program ? "startup" : !memcmp(magic, "#!", 2) ? "script" : "file", &st);
 	if (!p)
 		return;
 	image_place(s->h, p, path, &st, true);
 	own_signs(s, p);
-	if (s->script || program) {
+	if (code) {
 		piece_sight(p, entry_sighting(s, 0, "", 0));
 		return;
 	}

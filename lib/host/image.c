@@ -112,11 +112,15 @@ out:
 	return fresh;
 }
 
-/* path: below the root; d: the package database that speaks for it, or NULL. */
-static void place_signs(struct host *h, struct piece *p, const char *path, const struct stat *st, const struct dpkg *d, bool owned,
-                        const char *where)
+/* path: below the root, which is open; d: the package database that speaks for it, or NULL. */
+static void place_signs(struct host *h, struct piece *p, const char *path, const struct stat *st, const struct dpkg *d, int root,
+                        bool owned, const char *where)
 {
 	const char *name = strrchr(path, '/');
+	char package[256];
+
+	if (owned && altered_file(d, root, path, st, package, sizeof(package)))
+		piece_sign(h, p, "package-altered", "%s%s is not what the package %s holds", path, where, package);
 
 	if (!owned) {
 		if (d)
@@ -153,7 +157,7 @@ void image_place(struct host *h, struct piece *p, const char *path, const struct
 	if (!*path || !new_place(p, h->at, path))
 		return;
 	told(h->at, where, sizeof(where));
-	place_signs(h, p, path, st, d, d && dpkg_owns(d, path), where);
+	place_signs(h, p, path, st, d, h->root, d && dpkg_owns(d, path), where);
 	if (ours && !h->at)
 		recall_path(h, p, path);
 }
@@ -178,7 +182,7 @@ void image_place_seen(struct host *h, struct piece *p, const char *path, const s
 		return;
 	told(r, where, sizeof(where));
 	/* what stands in the way of our own file is none of the package's */
-	place_signs(h, p, inner, st, d, d && !(r && r->view) && dpkg_owns(d, inner), where);
+	place_signs(h, p, inner, st, d, r ? r->fd : h->root, d && !(r && r->view) && dpkg_owns(d, inner), where);
 	if (!r && is_at(h, path, st))
 		recall_path(h, p, path);
 }

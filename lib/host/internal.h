@@ -174,7 +174,18 @@ bool dpkg_owns(const struct dpkg *d, const char *path);
 #define DPKG_UNVERSIONED 1u
 void dpkg_load_versions(struct dpkg *d);
 uint64_t dpkg_version(const struct dpkg *d, const char *path);
+/* The package that owns the path, as its files in info/ are called, and when they were written (seconds since 1970). */
+const char *dpkg_package(const struct dpkg *d, const char *path, int64_t *since);
+const char *dpkg_package_at(const struct dpkg *d, size_t i);   /* NULL past the last */
+int dpkg_folder(const struct dpkg *d);                /* /var/lib/dpkg, open; stays d's */
+bool dpkg_same_path(const char *a, const char *b);    /* /bin/x and /usr/bin/x are */
 void dpkg_close(struct dpkg *d);
+
+/* ---- altered.c: files that are no longer what their package holds ---- */
+
+/* Is the file at path below root, which st tells of, one that a package owns with another MD5? Its name in package (size).
+ * Files that did not change since the package came are not read; configuration files are for their users to alter. */
+bool altered_file(const struct dpkg *d, int root, const char *path, const struct stat *st, char *package, size_t size);
 
 /* ---- rooted.c: paths below a root that is not ours ---- */
 
