@@ -373,3 +373,56 @@ packed() {
 	no_sign "$(sha r/app/known)" package-altered
 	rm r/scratch
 }
+
+# give_capability FILE NUMBER: permitted and effective, as setcap writes it
+give_capability() {
+	python3 -c 'import os, struct, sys
+os.setxattr(sys.argv[1], "security.capability", struct.pack("<5I", 0x02000001, 1 << int(sys.argv[2]), 0, 0, 0))' "$@"
+}
+
+@test "files that give rights: of no package, and tools of a package" {
+	need_root
+	fabricate
+	mkdir -p r/{usr/bin,opt/.x,srv/chroot/etc,srv/chroot/bin,var/lib/docker/l/bin}
+	n=0
+	for f in app/owned usr/bin/strange opt/.x/group usr/bin/find srv/chroot/bin/su var/lib/docker/l/bin/su opt/caps opt/plain usr/bin/python3; do
+		printf '%s' "$((n++))" >"r/$f"
+		chmod 4755 "r/$f"
+	done
+	chmod 2755 r/opt/.x/group
+	chmod 755 r/opt/caps r/opt/plain
+	touch r/srv/chroot/etc/os-release
+	printf '/app/owned\n/usr/bin/find\n/usr/bin/python3\n' >>r/var/lib/dpkg/info/lodger.list
+	give_capability r/opt/caps 13
+	chmod 755 r/usr/bin/python3
+	give_capability r/usr/bin/python3 7
+	scan -R r
+	has_sign "$(sha r/usr/bin/strange)" setuid-unowned
+	about "$(sha r/usr/bin/strange)" '.kind == "file" and .sightings == [{ how: "found", path: "/usr/bin/strange", mode: "4755" }]'
+	has_sign "$(sha r/opt/.x/group)" setuid-unowned
+	has_sign "$(sha r/opt/caps)" capability-unowned
+	about "$(sha r/opt/caps)" '.sightings[0].capabilities == "2000"'
+	has_sign "$(sha r/usr/bin/find)" setuid-tool
+	no_sign "$(sha r/usr/bin/find)" setuid-unowned
+	has_sign "$(sha r/usr/bin/python3)" setuid-tool
+	for f in app/owned srv/chroot/bin/su var/lib/docker/l/bin/su opt/plain; do [ ! -e "x/code/$(sha "r/$f")" ]; done
+}
+
+@test "rights that came from elsewhere" {
+	need_root
+	chmod 711 "$TMP" "$BATS_FILE_TMPDIR"
+	start setpriv --ruid 65534 --clear-groups "$LODGER" scratch plain
+	scan -p "$pid"
+	has_sign "$(sha "$LODGER")" root-by-inheritance
+	no_sign "$(sha "$LODGER")" ambient-capabilities
+	kill_tree "$pid"
+	start setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps +net_raw --ambient-caps +net_raw "$LODGER" scratch plain
+	scan -p "$pid"
+	has_sign "$(sha "$LODGER")" ambient-capabilities
+	no_sign "$(sha "$LODGER")" root-by-inheritance
+	kill_tree "$pid"
+	start setpriv --reuid 65534 --regid 65534 --clear-groups "$LODGER" scratch plain
+	scan -p "$pid"
+	no_sign "$(sha "$LODGER")" ambient-capabilities
+	no_sign "$(sha "$LODGER")" root-by-inheritance
+}

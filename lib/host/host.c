@@ -120,6 +120,8 @@ int host_scan(struct host *h, struct err *e)
 		rc = startup_scan(h, e);
 	if (!rc)
 		rc = roots_startup(h, e);
+	if (!rc)
+		rc = privileged_scan(h, e);
 	time_taken(h);
 	return rc;
 }

@@ -356,6 +356,15 @@ int mapped_open(const struct proc *p, const struct map *m);
 
 int process_scan(struct host *h, pid_t pid, const char *hidden, struct err *e);
 
+/* ---- rights.c: rights that a process's program does not explain ---- */
+
+/* exe: of the program's file. */
+void rights_look(struct host *h, const struct proc *p, const struct stat *exe, struct piece *program, struct piece *main);
+
+/* ---- privileged.c: setuid files and such with capabilities ---- */
+
+int privileged_scan(struct host *h, struct err *e);
+
 /* ---- script.c: what an interpreter's arguments say ---- */
 
 enum script_kind { SCRIPT_NONE, SCRIPT_FILE, SCRIPT_INLINE, SCRIPT_STDIN, SCRIPT_MODULE /* python -m */ };

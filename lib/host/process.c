@@ -373,6 +373,7 @@ static void process_signs(struct look *l, struct piece *script, const char *hidd
 		piece_sign(h, main, "traced", "process %d traces process %d", (int)p->tracer, (int)p->pid);
 	if (raw)
 		piece_sign(h, main, "raw-socket", "process %d holds the raw socket %llu", (int)p->pid, (unsigned long long)raw);
+	rights_look(h, p, &l->exe_stat, l->exe, main);
 	threads_look(h, p, l->spans, l->span_count, main);
 	if (l->has_text && l->all_opened && !l->exe_mapped)
 		piece_sign(h, l->exe, "exe-unmapped", "process %d has nothing of its own program %s mapped", (int)p->pid, l->exe_path);
