@@ -325,6 +325,14 @@ packed() {
 	about "$(sha app/__main__.py)" --arg p "$TMP/app/__main__.py" '.paths == [$p]'
 }
 
+@test "an interpreter whose arguments name no script" {
+	cp "$LODGER" java
+	start ./java scratch plain
+	scan -p "$pid"
+	[ -z "$(of_kind script)" ]
+	about "$(sha java)" '.sightings[0].how == "exe"'
+}
+
 @test "an interpreter under another name" {
 	[ -d /var/lib/dpkg/info ] || skip "no package database"
 	cp "$(readlink -f "$(command -v bash)")" helperd

@@ -436,6 +436,7 @@ static const char *interpreter(struct run *r)
 int script_take(struct host *h, const struct proc *proc, const char *exe, struct piece *program, struct piece **p, struct err *e)
 {
 	struct run *r = buf_alloc(sizeof(*r));
+	enum script_kind kind;
 	const char *a;
 	int rc = 0;
 
@@ -444,8 +445,9 @@ int script_take(struct host *h, const struct proc *proc, const char *exe, struct
 	while (r->argc < CAP_ARGUMENTS && (a = proc_arg(proc, r->argc)))
 		r->argv[r->argc++] = buf_strdup(a);
 	r->name = interpreter(r);
-	if (r->name && r->argc)
-		rc = take(r, script_of(r->argv + r->skip, r->argc - r->skip, r->name, &r->arg), p);
+	kind = r->name && r->argc ? script_of(r->argv + r->skip, r->argc - r->skip, r->name, &r->arg) : SCRIPT_NONE;
+	if (kind != SCRIPT_NONE)
+		rc = take(r, kind, p);
 	while (r->argc)
 		free(r->argv[--r->argc]);
 	free(r);
