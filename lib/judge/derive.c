@@ -3,7 +3,7 @@
 static json_t *sign_json(const struct judge_sign *s, const struct judge_hits *h, int tenth)
 {
 	json_t *o = json_pack("{s:s, s:s, s:f, s:f, s:b}", "name", s->name, "group", s->group, "weight", tenth / 10.0, "estimate", s->estimate,
-	                      "derived", h->m || h->b);
+	                      "derived", !s->fixed && (h->m || h->b));
 
 	json_object_set_new(o, "hits", json_pack("[IIII]", (json_int_t)h->m, (json_int_t)h->all_m, (json_int_t)h->b, (json_int_t)h->all_b));
 	return o;

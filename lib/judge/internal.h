@@ -12,6 +12,7 @@ struct signset { uint64_t word[DERIVE_SIGNS / 64]; };
 /* `count` pieces of code that showed the same. */
 struct observed_piece {
 	struct signset signs;
+	const char *host;       /* benign: the machine it was seen on */
 	long count, bytes;
 	bool memory;            /* code in memory: another digest at every scan */
 	bool left;              /* the whitelist leaves it in */
@@ -21,7 +22,6 @@ struct observed_case {
 	bool suspicious;
 	bool rest;              /* benign: a file as such, where only some signs can show */
 	const char *name;       /* the technique, or where the benign code comes from */
-	const char *host;       /* benign: the machine */
 	long variation;
 	struct signset own;     /* the technique's own signs */
 	struct signset any;     /* of all its pieces */
@@ -33,7 +33,7 @@ struct observed {
 	const struct judge *judge;
 	struct observed_case *cases;
 	size_t count;
-	json_t *where;          /* benign case by host, source and seen: its position */
+	json_t *where;          /* benign case by source and seen: its position */
 	json_t *lines;          /* keeps the strings alive */
 	json_t *unlisted;       /* signs that the criteria do not list, each once */
 };

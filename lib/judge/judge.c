@@ -43,6 +43,7 @@ static int take_sign(struct judge *j, const json_t *o, size_t index, const char 
 	s->least = jsonio_num(o, "least", 0);
 	s->over = jsonio_str(o, "over");
 	s->at_rest = jsonio_bool(o, "at_rest", false);
+	s->fixed = jsonio_bool(o, "fixed", false);
 	s->derived = take_hits(json_object_get(o, "hits"), &s->hits);
 	if (!s->technique)
 		s->technique = "";
@@ -190,7 +191,9 @@ void judge_explain(const struct judge_sign *s, struct buf *out)
 	if (s->weight > 0)
 		buf_addf(out, " (%.3g times likelier in malicious code)", pow(10, s->weight / 10));
 	buf_addf(out, ", seen by %s analysis%s%s\n", s->source, *s->technique ? ", ATT&CK " : "", s->technique);
-	if (!s->derived)
+	if (s->fixed)
+		buf_adds(out, "  estimated: labelled observations cannot tell of it\n");
+	else if (!s->derived)
 		buf_adds(out, "  estimated: no labelled observation bears it\n");
 	else
 		buf_addf(out, "  derived: fired on %ld of %ld suspicious and %ld of %ld benign cases; estimated before at %.1f\n", h->m, h->all_m,

@@ -26,6 +26,7 @@ struct judge_sign {
 	double least;           /* the weight is never below; 0 but for signs of innocence that nobody can fake */
 	const char *over;       /* the sign of its group that it outweighs by its meaning, or NULL */
 	bool at_rest;           /* seen in a file as such, not only on a live machine */
+	bool fixed;             /* the estimate stays: no data that can be gathered in a day tell of it */
 	bool derived;           /* hits is set: the weight came out of labelled data */
 	struct judge_hits hits;
 };
@@ -69,8 +70,8 @@ struct observed;
  * Reads NDJSON, each line one of
  *   {"label":"suspicious","technique":NAME,"variation":N,"own":[SIGN...],"pieces":[{"kind":KIND,"signs":[SIGN...]}...]}
  *   {"label":"benign","host":NAME,"source":NAME,"seen":"live"|"rest","kind":KIND,"left":BOOL,"count":N,"bytes":N,"signs":[SIGN...]}
- * A suspicious case is one line, a benign case all lines of one host and source that were seen alike. `left`: the whitelist
- * leaves it in; `count`: so many pieces alike, of so many bytes together. Further keys are ignored, and so are signs that
+ * A suspicious case is one line, a benign case all lines of one source that were seen alike: the same program on several
+ * machines says no more than on one. `left`: the whitelist leaves it in; `count`: so many pieces alike, of so many bytes together. Further keys are ignored, and so are signs that
  * the criteria do not list: they are named in one warning.
  */
 struct observed *observed_open(const struct judge *j, struct err *e);   /* 78: too many signs */

@@ -13,11 +13,11 @@
 #include <string.h>
 
 /* Measured by t/observe-benign.sh --load on the two-core x86-64 machine that the shipped data were gathered on. */
-#define HOST_SECONDS_SCAN 1.2       /* CPU of one scan and its whitelist filter, whatever is submitted */
-#define HOST_SECONDS_PIECE 0.004    /* CPU to collect, seal and sign one piece */
-#define HOST_SECONDS_MIB 0.02       /* CPU to compress, seal and send one MiB of bodies */
-#define CENTRE_SECONDS_PIECE 2.2    /* opening, static and dynamic analysis, verdict */
-#define CENTRE_SECONDS_MIB 0.05
+#define HOST_SECONDS_SCAN 0.3       /* CPU of one scan and its whitelist filter, whatever is submitted */
+#define HOST_SECONDS_PIECE 0.0006   /* CPU to collect, seal and sign one piece */
+#define HOST_SECONDS_MIB 0.006      /* CPU to compress, seal and send one MiB of bodies */
+#define CENTRE_SECONDS_PIECE 2.1    /* opening, static and dynamic analysis, verdict */
+#define CENTRE_SECONDS_MIB 0.04
 
 /* Assumptions. */
 #define SCANS_A_DAY 24              /* hourly: code in memory has another digest each time and comes each time */
@@ -33,7 +33,7 @@
 
 struct host_load { const char *host; long files, memory, file_bytes, memory_bytes; };
 
-struct scored { const struct observed_piece *piece; const char *host; int score; };
+struct scored { const struct observed_piece *piece; int score; };
 struct scores { struct scored *v; size_t n; const char **host; size_t hosts; };
 
 static void note_host(struct scores *s, const char *host)
@@ -58,13 +58,13 @@ static void score_benign(const struct observed *o, const struct weights *w, stru
 
 		if (c->suspicious || c->rest)
 			continue;
-		note_host(s, c->host);
 		for (k = 0; k < c->count; k++) {
+			note_host(s, c->pieces[k].host);
 			if (!c->pieces[k].left)
 				continue;
 			if (!(s->n & (s->n + 1)))
 				s->v = buf_realloc(s->v, 2 * (s->n + 1), sizeof(*s->v));
-			s->v[s->n++] = (struct scored){ &c->pieces[k], c->host, weigh_piece(o->judge, w, &c->pieces[k].signs, NULL) };
+			s->v[s->n++] = (struct scored){ &c->pieces[k], weigh_piece(o->judge, w, &c->pieces[k].signs, NULL) };
 		}
 	}
 }
@@ -77,7 +77,7 @@ static struct host_load host_at(const struct scores *s, const char *host, int th
 	for (i = 0; i < s->n; i++) {
 		const struct observed_piece *p = s->v[i].piece;
 
-		if (s->v[i].score < threshold || strcmp(s->v[i].host, host))
+		if (s->v[i].score < threshold || strcmp(p->host, host))
 			continue;
 		*(p->memory ? &l.memory : &l.files) += p->count;
 		*(p->memory ? &l.memory_bytes : &l.file_bytes) += p->bytes;

@@ -72,6 +72,7 @@ static int take_piece(struct observed *o, struct observed_case *c, const json_t 
 
 	if (!kind)
 		return err_set(e, EX_DATAERR, "a piece has no kind");
+	p->host = jsonio_str(line, "host");
 	p->memory = !strcmp(kind, "memory");
 	p->left = jsonio_bool(line, "left", true);
 	p->count = (long)jsonio_int(line, "count", 1);
@@ -112,11 +113,11 @@ static int take_benign(struct observed *o, const json_t *line, struct err *e)
 
 	if (!host || !source || !seen || (strcmp(seen, "live") && strcmp(seen, "rest")))
 		return err_set(e, EX_DATAERR, "a benign piece lacks a host, a source or how it was seen");
-	key = buf_printf("%s\n%s\n%s", host, source, seen);
+	key = buf_printf("%s\n%s", source, seen);
 	at = json_object_get(o->where, key);
 	if (!at) {
 		grow_cases(o);
-		o->cases[o->count] = (struct observed_case){ .name = source, .host = host, .rest = !strcmp(seen, "rest") };
+		o->cases[o->count] = (struct observed_case){ .name = source, .rest = !strcmp(seen, "rest") };
 		json_object_set_new(o->where, key, json_integer((json_int_t)o->count++));
 		at = json_object_get(o->where, key);
 	}

@@ -43,7 +43,7 @@ static void print_signs(const json_t *report, FILE *f)
 		if (jsonio_bool(s, "derived", false))
 			fprintf(f, "%5ld/%-6ld  %5ld/%-6ld\n", hit(s, 0), hit(s, 1), hit(s, 2), hit(s, 3));
 		else
-			fprintf(f, "estimated: nothing observed\n");
+			fprintf(f, "estimated\n");
 	}
 	free(order);
 }

@@ -75,7 +75,7 @@ void weigh_all(const struct observed *o, leave_fn *leave, const void *ctx, struc
 	for (i = 0; i < judge_count(o->judge); i++) {
 		const struct judge_sign *s = judge_at(o->judge, i);
 
-		w->tenth[i] = (int)lround(10 * fmax(weigh_hits(&hits[i], s->estimate), s->least));
+		w->tenth[i] = (int)lround(10 * fmax(s->fixed ? s->estimate : weigh_hits(&hits[i], s->estimate), s->least));
 	}
 	keep_order(o->judge, w);
 }
