@@ -554,6 +554,14 @@ world() {
 	[ -s b.case ]
 }
 
+@test "an interpreter that was given nothing to read" {
+	cp "$ACTOR" java
+	start "$PWD/java" plain
+	mscan -p "$pid" -o c.case
+	opened
+	[ "$(find x/code -name about.json | xargs jq -r 'select(.kind == "script") | .kind' | wc -l)" -eq 0 ]
+}
+
 @test "signs are explained" {
 	run --separate-stderr mscan --list-signs
 	[ "$status" -eq 0 ] && [ -z "$stderr" ]

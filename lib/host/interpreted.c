@@ -370,6 +370,8 @@ static int take(struct run *r, enum script_kind kind, struct piece **p)
 	char *text;
 	int fd = -1, rc = 0;
 
+	if (kind == SCRIPT_NONE)
+		return 0;
 	if (kind == SCRIPT_INLINE) {
 		text = script_text(r->argv + r->skip, r->argc - r->skip, r->name);
 		rc = text ? take_text(r, text, strlen(text), NULL, p) : 0;
