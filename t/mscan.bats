@@ -554,6 +554,57 @@ world() {
 	[ -s b.case ]
 }
 
+@test "memory of a package's runtime is told from other executable memory, by its files and its shape" {
+	local python
+	python=$(readlink -f /usr/bin/python3) || skip "needs python3"
+	dpkg -S "$python" >/dev/null 2>&1 || skip "needs a package's python3"
+	cat >maker.c <<-'END'
+		#include <string.h>
+		#include <sys/mman.h>
+		#ifndef PAGES
+		#define PAGES 1
+		#endif
+		__attribute__((constructor)) static void make(void)
+		{
+			char *p = mmap(0, PAGES * 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			if (p != MAP_FAILED)
+				memset(p, 0xc3, PAGES * 4096);
+		}
+	END
+	cc -shared -fPIC -o maker.so maker.c
+	cc -shared -fPIC -DPAGES=100 -o large.so maker.c
+	closure='import ctypes, time
+	keep = ctypes.CFUNCTYPE(None)(lambda: None)
+	print("ready", flush=True)
+	time.sleep(100)'
+	closure=${closure//$'\t'/}
+	kind_of() { jq -r "select(.kind == \"memory\" and .size $1) | .signs[].name" x/code/*/about.json | sort -u; }
+	# libffi's closure, in a program of a package.
+	start "$python" -c "$closure"
+	scan -p "$pid"
+	[ "$(kind_of '> 0' | tr '\n' ' ')" = "jit-memory " ]
+	no_sign "$(sha "$python")" memory-code
+	# More than libffi ever makes at once.
+	LD_PRELOAD=$PWD/large.so start "$python" -c "$closure"
+	scan -p "$pid"
+	[[ "$(kind_of '>= 409600')" == *anonymous-exec*wx-memory* ]]
+	[[ "$(kind_of '< 409600')" == jit-memory ]]
+	# No runtime is mapped.
+	LD_PRELOAD=$PWD/maker.so sleep 100 3>&- 4>&- &
+	pid=$!
+	for _ in {1..100}; do grep -q maker "/proc/$pid/maps" && grep -q rwxp "/proc/$pid/maps" && break; sleep 0.02; done
+	sleep 0.1
+	scan -p "$pid"
+	[[ "$(kind_of '> 0')" == anonymous-exec*wx-memory* ]]
+	has_sign "$(sha "$(readlink -f "$(command -v sleep)")")" memory-code
+	# The same runtime in a copy that no package owns.
+	cp "$python" copy
+	start ./copy -c "$closure"
+	scan -p "$pid"
+	[[ "$(kind_of '> 0')" == *anonymous-exec* ]]
+	[[ "$(kind_of '> 0')" != *jit-memory* ]]
+}
+
 @test "an interpreter that was given nothing to read" {
 	cp "$ACTOR" java
 	start "$PWD/java" plain

@@ -43,6 +43,10 @@ struct host *host_open(const char *root, const struct judge *j, struct err *e)
 			h->pidns = st.st_ino;
 	}
 	h->dpkg = dpkg_open(h->root);
+	h->runtimes = h->live && h->dpkg ? runtime_load(e) : NULL;
+	if (h->live && h->dpkg && !h->runtimes && e->code != EX_NOINPUT)
+		goto fail;
+	err_clear(e);
 	return h;
 fail:
 	host_close(h);
@@ -68,6 +72,7 @@ void host_close(struct host *h)
 	roots_free(h);
 	spool_free(h->spool);
 	json_decref(h->unseen);
+	json_decref(h->runtimes);
 	buf_free(&h->unseen_line);
 	free(h);
 }

@@ -63,6 +63,7 @@ struct host {
 	int proc;                 /* /proc */
 	ino_t mntns, pidns;       /* our own namespaces, 0 unknown */
 	struct dpkg *dpkg;        /* NULL: no package database */
+	json_t *runtimes;         /* NULL: none are known */
 	struct root **roots;      /* those of processes, other than ours */
 	size_t root_count;
 	struct root *at;          /* the one whose start-up places are looked at, NULL: ours */
@@ -320,15 +321,29 @@ struct region {
 	uint64_t start, end;
 	uint64_t before;          /* where unbacked memory that ends at start begins, or 0 */
 	bool writable, heap, stack, shared;
+	bool expected;            /* of a runtime that makes such memory */
 	char perms[5];
 };
 /* Dumps what is present of it. *p NULL: nothing there, or not readable. */
 int region_take(struct host *h, const struct proc *proc, struct region *r, struct piece **p, struct err *e);
 
+/* ---- runtime.c: who makes code while it runs ---- */
+
+#define CAP_RUNTIMES 8u       /* of one process: a browser on GTK has four */
+struct runtimes { const json_t *of[CAP_RUNTIMES]; size_t count; bool vouched; /* a package owns the program itself */ };
+/* rules/runtimes.json. NULL: 66 there is none, 78 it is wrong. */
+json_t *runtime_load(struct err *e);
+/* A process maps this file, which `path` names; its program comes first. Is it a package's runtime, in a package's program? */
+void runtime_note(const struct host *h, struct runtimes *r, const struct piece *p, const char *path, bool exe);
+/* Does one of them make memory of that shape? */
+bool runtime_makes(const struct runtimes *r, const struct region *region);
+/* Does one of them have that trait ("memfd", "image")? With a path: the one whose file that is. */
+bool runtime_has(const struct runtimes *r, const char *what, const char *path);
+
 /* ---- threads.c: what threads are called, and where they are ---- */
 
 /* Executable memory of a process that holds code of no file that has a name. */
-struct span { uint64_t start, end; struct piece *piece; };
+struct span { uint64_t start, end; struct piece *piece; bool expected; };
 void threads_look(struct host *h, const struct proc *p, const struct span *spans, size_t count, struct piece *main);
 /* /proc/PID/task/TID/syscall's text: where a thread that waits has its stack, and where it is. False: it runs. */
 bool threads_parse(const char *text, uint64_t *sp, uint64_t *ip);

@@ -29,6 +29,7 @@ struct look {
 	size_t region_count;
 	struct span *spans;       /* where code of no file that has a name is mapped */
 	size_t span_count;
+	struct runtimes runtimes; /* among what it maps */
 	enum mapped_where where, exe_where;   /* of what was taken last, of the program */
 	uint64_t unbacked;        /* where the unbacked memory that ends where the last map ended begins */
 	uint64_t last_end;
@@ -56,11 +57,11 @@ static struct item *add_item(struct look *l, struct piece *p, const char *how, c
 	return it;
 }
 
-static void add_span(struct look *l, uint64_t start, uint64_t end, struct piece *p)
+static void add_span(struct look *l, uint64_t start, uint64_t end, struct piece *p, bool expected)
 {
 	if (!(l->span_count & (l->span_count - 1)))
 		l->spans = buf_realloc(l->spans, l->span_count ? l->span_count * 2 : 1, sizeof(*l->spans));
-	l->spans[l->span_count++] = (struct span){ start, end, p };
+	l->spans[l->span_count++] = (struct span){ start, end, p, expected };
 }
 
 /* The signs that follow from where a running file is now. */
@@ -69,7 +70,9 @@ static void where_signs(struct look *l, struct piece *p, enum mapped_where where
 	struct host *h = l->h;
 	int pid = l->proc.pid;
 
-	if (where == MAPPED_MEMFD)
+	if (where == MAPPED_MEMFD && !exe && runtime_has(&l->runtimes, "memfd", NULL))
+		piece_sign(h, p, "jit-memory", "process %d executes code of the anonymous memory file %s", pid, path);
+	else if (where == MAPPED_MEMFD)
 		piece_sign(h, p, exe ? "memfd" : "memfd-mapped", "process %d %s the anonymous memory file %s", pid,
 		           exe ? "runs" : "executes code of", path);
 	else if (where == MAPPED_GONE)
@@ -117,6 +120,8 @@ static struct piece *take_running(struct look *l, int fd, const char *link, bool
 	else
 		image_place_seen(l->h, p, path, st, &l->proc);
 	where_signs(l, p, where, path, exe);
+	if (where == MAPPED_HERE && !l->proc.foreign)
+		runtime_note(l->h, &l->runtimes, p, path, exe);
 	l->where = where;
 	return p;
 }
@@ -164,6 +169,9 @@ static int compare_text(struct look *l, const struct map *m, int fd, struct item
 	if (facts_textrel(fd))
 		piece_sign(l->h, it->piece, "text-relocated", "%zu code pages of %s in process %d differ from the file, which asks for that",
 		           c.pages, m->path, (int)l->proc.pid);
+	else if (m->perms[1] == 'w' && runtime_has(&l->runtimes, "image", m->path))
+		piece_sign(l->h, it->piece, "jit-memory", "%zu pages of the heap image %s in process %d differ from the file", c.pages, m->path,
+		           (int)l->proc.pid);
 	else
 		piece_sign(l->h, it->piece, "text-modified", "%zu code pages of %s in process %d (%s) differ from the file in %zu bytes, first at %llx%s",
 		           c.pages, m->path, (int)l->proc.pid, l->proc.comm, c.bytes, (unsigned long long)c.first,
@@ -216,10 +224,10 @@ static int take_file_map(struct look *l, const struct map *m, struct err *e)
 		goto out;
 	address(it->sighting, m);
 	if (!is_exe && nameless(l->where))
-		add_span(l, m->start, m->end, p);
+		add_span(l, m->start, m->end, p, piece_signed(p, "jit-memory"));
 	if (!is_exe)
 		library_signs(l, p, path);
-	if (m->perms[1] == 'w' && m->perms[3] == 'p')
+	if (m->perms[1] == 'w' && m->perms[3] == 'p' && !runtime_has(&l->runtimes, "image", path))
 		piece_sign(l->h, p, "wx-memory", "process %d maps %s writable and executable at %llx", (int)l->proc.pid, m->path,
 		           (unsigned long long)m->start);
 	if (m->perms[3] == 'p')
@@ -284,14 +292,15 @@ static int take_regions(struct look *l, struct err *e)
 		struct region *r = &l->regions[i];
 		uint64_t start = r->start, length = r->end - r->start;
 
+		r->expected = runtime_makes(&l->runtimes, r);
 		if (region_take(l->h, &l->proc, r, &p, e) < 0)
 			return -1;
-		if (l->exe && p)
+		if (l->exe && p && !r->expected)
 			piece_sign(l->h, l->exe, "memory-code", "process %d executes %llu bytes at %llx that no file backs (%.12s)",
 			           (int)l->proc.pid, (unsigned long long)length, (unsigned long long)start, p->sha256);
 		if (!p)
 			continue;
-		add_span(l, r->start, r->end, p);
+		add_span(l, r->start, r->end, p, r->expected);
 		if (l->exe && (piece_signed(l->exe, "unowned") || piece_signed(l->exe, "deleted") || piece_signed(l->exe, "memfd")))
 			piece_sign(l->h, p, "holder-unowned", "process %d, which holds it, runs %s, which no package owns or which is gone",
 			           (int)l->proc.pid, l->exe_path);

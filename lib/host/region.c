@@ -94,14 +94,14 @@ static void signs_of(struct host *h, struct piece *p, const struct proc *proc, c
 
 	snprintf(where, sizeof(where), "process %d (%s) at %llx, %llu bytes, %s", (int)proc->pid, proc->comm,
 	         (unsigned long long)r->start, (unsigned long long)(r->end - r->start), r->perms);
-	piece_sign(h, p, "anonymous-exec", "%s: no file backs it", where);
-	if (r->writable)
+	piece_sign(h, p, r->expected ? "jit-memory" : "anonymous-exec", "%s: no file backs it", where);
+	if (r->writable && !r->expected)
 		piece_sign(h, p, "wx-memory", "%s: writable and executable", where);
 	if (r->heap)
 		piece_sign(h, p, "exec-heap", "%s: the heap", where);
 	if (r->stack)
 		piece_sign(h, p, "exec-stack", "%s: the stack", where);
-	if (r->shared)
+	if (r->shared && !r->expected)
 		piece_sign(h, p, "shared-exec", "%s: shared memory", where);
 	if (d->header)
 		piece_sign(h, p, "elf-in-memory", "%s: an image's header stands at %llx", where, (unsigned long long)d->header - 1);

@@ -129,7 +129,7 @@ static void follow(const struct look *l, pid_t tid, const char *comm)
 		return;
 	}
 	s = l->mem >= 0 && sp ? returns_to(l, sp, &where) : NULL;
-	if (s)
+	if (s && !s->expected)
 		piece_sign(l->h, s->piece, "thread-through-memory", "thread %d (%s) of process %d (%s) will return to %llx", (int)tid, comm,
 		           (int)l->proc->pid, l->proc->comm, (unsigned long long)where);
 }
