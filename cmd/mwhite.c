@@ -8,9 +8,9 @@
 
 static const char usage[] =
 "usage: mwhite -d INDEX [-o FILE] [--keep-all] [case]\n"
-"       mwhite build -o INDEX SOURCE... [--all] [--root DIR] [-j]\n"
-"       mwhite add -d INDEX [-o INDEX] SOURCE... [--all] [--root DIR] [-j]\n"
-"       mwhite follow -d INDEX [--all] [--keep DAYS] [--root DIR] [-j]\n"
+"       mwhite build -o INDEX SOURCE... [--all] [--pages] [--root DIR] [-j]\n"
+"       mwhite add -d INDEX [-o INDEX] SOURCE... [--all] [--pages] [--root DIR] [-j]\n"
+"       mwhite follow -d INDEX [--all] [--pages] [--keep DAYS] [--root DIR] [-j]\n"
 "       mwhite query -d INDEX [-j] DIGEST|FILE...\n"
 "       mwhite revoke -d INDEX [-o INDEX] [--list FILE]... [DIGEST|FILE...] [-j]\n"
 "       mwhite withdraw -d INDEX [-o INDEX] SOURCE...\n"
@@ -28,6 +28,7 @@ static const char usage[] =
 "  --rpm FILE    source: what 'rpm -qa --dump' prints\n"
 "  --case FILE   source: a case that mscan wrote on a clean machine\n"
 "  --all         take in all files, not only what may be code\n"
+"  --pages       take in the pages of files' code too, so that code in memory is held against them\n"
 "  --root DIR    --dpkg and --rpm look at the system below DIR\n"
 "  --keep DAYS   how long what an upgraded package was stays known, as outdated (30)\n"
 "  -j            JSON instead of text    -q  less    -v  more    -V  version    -h  this help\n"
@@ -44,7 +45,8 @@ struct source { enum known_kind kind; const char *path; };
 struct options {
 	struct tool t;
 	const char *index, *root;
-	bool all, keep_all;
+	bool keep_all;
+	unsigned want;                /* CREW_* */
 	unsigned keep_days;
 	struct source *sources;
 	size_t n;
@@ -106,7 +108,7 @@ static int add_source(struct build *b, const struct options *o, const struct sou
 {
 	if (src->kind == KNOWN_CASE)
 		return case_add(b, src->path, s, e);
-	return known_add(b, src->kind, src->path, o->root, o->all, s, e);
+	return known_add(b, src->kind, src->path, o->root, o->want, s, e);
 }
 
 static int build(const struct options *o, bool add, struct err *e)
@@ -301,7 +303,7 @@ static int sources(const struct options *o, struct err *e)
 
 static int follow(const struct options *o, struct err *e)
 {
-	struct follow_options f = {.index = o->index, .root = o->root, .all = o->all, .keep_days = o->keep_days};
+	struct follow_options f = {.index = o->index, .root = o->root, .want = o->want, .keep_days = o->keep_days};
 	struct follow_report r;
 	json_t *j;
 
@@ -423,7 +425,7 @@ static unsigned days(const struct tool *t, const char *text)
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"index", required_argument, NULL, 'd'}, {"all", no_argument, NULL, 'a'}, {"keep-all", no_argument, NULL, 'k'},
+		{"index", required_argument, NULL, 'd'}, {"all", no_argument, NULL, 'a'}, {"pages", no_argument, NULL, 'P'}, {"keep-all", no_argument, NULL, 'k'},
 		{"root", required_argument, NULL, 'R'}, {"keep", required_argument, NULL, 'K'}, {"dpkg", no_argument, NULL, OPT_SOURCE + KNOWN_DPKG},
 		{"dir", required_argument, NULL, OPT_SOURCE + KNOWN_DIR}, {"list", required_argument, NULL, OPT_SOURCE + KNOWN_LIST},
 		{"nsrl", required_argument, NULL, OPT_SOURCE + KNOWN_NSRL}, {"rpm", required_argument, NULL, OPT_SOURCE + KNOWN_RPM},
@@ -438,7 +440,8 @@ int main(int argc, char **argv)
 	while ((c = tool_getopt(&o.t, "d:o:j", longs)) != -1)
 		switch (c) {
 		case 'd': o.index = optarg; break;
-		case 'a': o.all = true; break;
+		case 'a': o.want |= CREW_ALL; break;
+		case 'P': o.want |= CREW_PAGES; break;
 		case 'k': o.keep_all = true; break;
 		case 'R': o.root = optarg; break;
 		case 'K': o.keep_days = days(&o.t, optarg); break;

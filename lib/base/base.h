@@ -161,6 +161,9 @@ json_t *jsonio_array(json_t *o, const char *key);              /* borrowed; made
 json_t *jsonio_bytes(const void *p, size_t n);
 json_t *jsonio_name(const char *s);                            /* the same for a C string */
 int jsonio_tobytes(const char *json_string, struct buf *out);  /* back to bytes; -1: a NUL in it */
+/* base64.c: RFC 4648's base 64, with padding. -1: not in that form; out may have some of it. */
+json_t *jsonio_base64(const void *p, size_t n);
+int jsonio_unbase64(const char *text, struct buf *out);
 /* Watches the nesting of a JSON text as it streams by: all zero to begin, -1 past CAP_JSON_DEPTH. */
 struct jsonio_depth { unsigned depth; bool in_string, escaped; };
 int jsonio_depth_feed(struct jsonio_depth *d, const void *p, size_t n);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "host/host.h"
+#include "known/known.h"
 
 #define CAP_PATHS 64u             /* of one piece of code */
 #define CAP_REGIONS 512u          /* anonymous executable regions of one process: V8 makes some hundred */
@@ -46,6 +47,7 @@ struct piece {
 	uint64_t size;
 	json_t *paths, *sightings, *signs, *memory;
 	json_t *history;          /* of its most changed path, or NULL */
+	json_t *pages;            /* {"pages","pages_cut"?} of a file without a name; or NULL */
 	json_t *placed;           /* "number of the root:path", of each place that was judged */
 	unsigned mapped;          /* sightings of how "mapped" */
 	struct part *parts;

@@ -199,6 +199,8 @@ json_t *piece_about(const struct piece *p)
 		json_object_set(o, "memory", p->memory);
 	if (p->history)
 		json_object_set(o, "history", p->history);
+	if (p->pages)
+		json_object_update(o, p->pages);
 	return o;
 }
 
@@ -211,6 +213,7 @@ void piece_free(struct piece *p)
 	json_decref(p->signs);
 	json_decref(p->memory);
 	json_decref(p->history);
+	json_decref(p->pages);
 	json_decref(p->placed);
 	free(p->parts);
 	free(p);

@@ -96,6 +96,20 @@ static const char *kind_of(enum mapped_where where)
 	return where == MAPPED_MEMFD ? "memfd" : nameless(where) || where == MAPPED_REPLACED ? "deleted" : "file";
 }
 
+/* Of a file that no path names: its code pages, since nobody can look at it again. */
+static void note_pages(struct piece *p, int fd)
+{
+	struct pages *pages;
+
+	if (p->pages)
+		return;
+	pages = pages_new();
+	p->pages = json_object();
+	if (pages_each(fd, pages_note, pages) < 0)
+		json_object_set_new(p->pages, "pages_cut", json_true());
+	pages_put(pages, p->pages);
+}
+
 /* A running file: its piece, place and signs. NULL: it cannot be read, or it is gone by now. */
 static struct piece *take_running(struct look *l, int fd, const char *link, bool exe, struct stat *st, char *path)
 {
@@ -108,6 +122,8 @@ static struct piece *take_running(struct look *l, int fd, const char *link, bool
 	p = image_take(l->h, fd, kind_of(where), st);
 	if (!p)
 		return NULL;
+	if (strcmp(kind_of(where), "file") != 0)
+		note_pages(p, fd);
 	if (where == MAPPED_REPLACED && mapped_same_bytes(&l->proc, path, p)) {
 		where = MAPPED_HERE;
 		p = piece_get(l->h, p->sha256, "file", p->size);

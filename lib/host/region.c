@@ -22,6 +22,7 @@ static bool image_header(const unsigned char *p, size_t n)
 
 struct dump {
 	struct digest *digest;
+	struct pages *pages;
 	uint64_t at;          /* bytes done */
 	uint64_t read;        /* bytes that came from the process */
 	uint64_t header;      /* 1 + where an image's header stands */
@@ -46,12 +47,17 @@ static int copy_run(struct host *h, int mem, const struct page_run *run, uint64_
 
 		if (n <= 0) {
 			zeros(d, want);
+			pages_missing(d->pages);
 			a += want;
 			continue;
 		}
 		for (page = 0; !d->header && page < (uint64_t)n; page += PAGE)
 			if (image_header(block + page, (size_t)n - page))
 				d->header = 1 + a + page;
+		if (n % PAGE)
+			pages_missing(d->pages);
+		for (page = 0; page + PAGE <= (uint64_t)n; page += PAGE)
+			pages_note(d->pages, a + page, block + page);
 		if (spool_put(h->spool, offset + (int64_t)(a - from), block, (size_t)n, e) < 0)
 			return -1;
 		digest_add(d->digest, block, (size_t)n);
@@ -138,7 +144,20 @@ static bool header_before(int dir, int mem, uint64_t begin, uint64_t end)
 	       header_in(dir, mem, end - begin > NEAR ? end - NEAR : begin, end);
 }
 
-static json_t *memory_entry(const struct proc *proc, const struct region *r)
+/* The same bytes were met already: their pages need not be listed twice. */
+static bool has_body(const struct piece *p)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(p->memory, i, o)
+		if (!strcmp(jsonio_str(o, "member"), "body"))
+			return true;
+	return false;
+}
+
+/* d: whose pages are listed, or NULL. */
+static json_t *memory_entry(const struct proc *proc, const struct region *r, struct dump *d)
 {
 	json_t *o = json_object();
 
@@ -147,6 +166,10 @@ static json_t *memory_entry(const struct proc *proc, const struct region *r)
 	json_object_set_new(o, "perms", json_string(r->perms));
 	json_object_set_new(o, "pid", json_integer(proc->pid));
 	json_object_set_new(o, "member", json_string("body"));
+	if (d) {
+		pages_put(d->pages, o);
+		d->pages = NULL;
+	}
 	return o;
 }
 
@@ -178,6 +201,9 @@ int region_take(struct host *h, const struct proc *proc, struct region *r, struc
 		goto out;
 	}
 	d.digest = digest_new();
+	d.pages = pages_new();
+	if (runs.swapped || span == CAP_DUMP)
+		pages_missing(d.pages);
 	rc = dump(h, mem, r, &runs, &offset, &d, e);
 	if (rc < 0)
 		goto out;
@@ -191,10 +217,11 @@ int region_take(struct host *h, const struct proc *proc, struct region *r, struc
 		spool_take_back(h->spool, offset);
 	h->bytes += d.read;
 	if (json_array_size((*p)->memory) < CAP_PARTS)
-		json_array_append_new((*p)->memory, memory_entry(proc, r));
+		json_array_append_new((*p)->memory, memory_entry(proc, r, has_body(*p) ? NULL : &d));
 	signs_of(h, *p, proc, r, &d, header_before(proc->dir, mem, r->before, begin));
 out:
 	digest_free(d.digest);
+	pages_free(d.pages);
 	io_close(&mem);
 	pagemap_free(&runs);
 	return rc;

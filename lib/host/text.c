@@ -17,6 +17,7 @@ static int flush(struct host *h, const struct proc *proc, const struct map *m, s
 {
 	char name[48];
 	uint64_t end = c->start + c->bytes.len;
+	struct pages *pages;
 	int64_t offset;
 	json_t *o;
 	int rc = -1;
@@ -39,6 +40,10 @@ static int flush(struct host *h, const struct proc *proc, const struct map *m, s
 	json_object_set_new(o, "perms", json_string(m->perms));
 	json_object_set_new(o, "pid", json_integer(proc->pid));
 	json_object_set_new(o, "member", json_string(name));
+	pages = pages_new();
+	for (size_t at = 0; at + PAGE <= c->bytes.len; at += PAGE)
+		pages_note(pages, c->start + at, c->bytes.p + at);
+	pages_put(pages, o);
 	json_array_append_new(p->memory, o);
 out:
 	buf_clear(&c->bytes);

@@ -19,7 +19,7 @@
 struct crew {
 	struct crew_list *list;
 	int root;                       /* descriptor */
-	bool all;
+	unsigned want;
 	_Atomic size_t next, done;
 	_Atomic uint64_t bytes;
 };
@@ -41,8 +41,10 @@ struct crew_item *crew_add(struct crew_list *l, const char *path, size_t len)
 
 void crew_free(struct crew_list *l)
 {
-	for (size_t i = 0; i < l->len; i++)
+	for (size_t i = 0; i < l->len; i++) {
 		free(l->p[i].path);
+		buf_free(&l->p[i].pages);
+	}
 	free(l->p);
 	memset(l, 0, sizeof(*l));
 }
@@ -113,6 +115,42 @@ static bool unchanged(struct crew *c, const char *path, int fd, const struct sta
 	return is;
 }
 
+struct paging { struct digest *sha; struct buf *keys; };
+
+static int add_page(void *ctx, uint64_t where, const unsigned char *page)
+{
+	const struct paging *p = ctx;
+	unsigned char key[KNOWN_DIGEST];
+	char hex[DIGEST_HEX];
+
+	(void)where;
+	digest_add(p->sha, page, KNOWN_PAGE);
+	digest_end(p->sha, hex);
+	digest_unhex(hex, key, sizeof(key));
+	pages_key(key);
+	buf_add(p->keys, key, sizeof(key));
+	return 0;
+}
+
+/* Pages of a file that was found good: it must be the same still. */
+static void read_pages(struct crew *c, struct crew_item *i, int fd, const struct stat *st, struct digest *sha)
+{
+	struct paging p = {sha, &i->pages};
+
+	if (pages_each(fd, add_page, &p) < 0 || !unchanged(c, i->path, fd, st))
+		buf_free(&i->pages);
+}
+
+int crew_take(struct build *b, const struct crew_item *f, uint32_t source, const char *name, struct err *e)
+{
+	if (build_add(b, f->sha256, source, name, e) < 0)
+		return -1;
+	for (size_t at = 0; at < f->pages.len; at += KNOWN_DIGEST)
+		if (build_add(b, f->pages.p + at, source, NULL, e) < 0)
+			return -1;
+	return 0;
+}
+
 static enum crew_result read_item(struct crew *c, struct crew_item *i, unsigned char *block, struct digest *md5,
                                   struct digest *sha)
 {
@@ -132,7 +170,7 @@ static enum crew_result read_item(struct crew *c, struct crew_item *i, unsigned 
 		result = CREW_ALTERED;
 		goto out;
 	}
-	if (!c->all && !(st.st_mode & 0111) && !code_by_name(i->path)) {
+	if (!(c->want & CREW_ALL) && !(st.st_mode & 0111) && !code_by_name(i->path)) {
 		n = pread(fd, block, 4, 0);
 		if (n < 0)
 			goto out;
@@ -161,6 +199,8 @@ static enum crew_result read_item(struct crew *c, struct crew_item *i, unsigned 
 	/* A package manager at work: neither good nor altered. */
 	if ((result == CREW_ALTERED || !i->md5_known) && !unchanged(c, i->path, fd, &st))
 		result = CREW_CHANGING;
+	if (result == CREW_GOOD && c->want & CREW_PAGES)
+		read_pages(c, i, fd, &st, sha);
 out:
 	io_close(&fd);
 	return result;
@@ -183,9 +223,9 @@ static void *work(void *arg)
 	return NULL;
 }
 
-int crew_run(struct crew_list *l, const char *root, bool all, uint64_t *bytes, struct err *e)
+int crew_run(struct crew_list *l, const char *root, unsigned want, uint64_t *bytes, struct err *e)
 {
-	struct crew c = {.list = l, .all = all};
+	struct crew c = {.list = l, .want = want};
 	pthread_t threads[THREADS];
 	int started = 0;
 

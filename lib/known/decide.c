@@ -1,5 +1,5 @@
 /* decide: may a piece of code whose digest is known good be dropped? What is in memory, and how it is used, count too. */
-#include "known/known.h"
+#include "known/explain.h"
 
 #include <fnmatch.h>
 #include <string.h>
@@ -44,10 +44,25 @@ static bool inline_code(const char *text)
 	return false;
 }
 
+static const char *told_by_sign(const json_t *about)
+{
+	const json_t *signs = json_object_get(about, "signs"), *o;
+	size_t i;
+
+	json_array_foreach(signs, i, o) {
+		const char *name = jsonio_str(o, "name");
+
+		for (size_t k = 0; name && k < sizeof(telling) / sizeof(telling[0]); k++)
+			if (!strcmp(name, telling[k]))
+				return telling[k];
+	}
+	return NULL;
+}
+
 const char *decide_vouch(const json_t *about)
 {
-	const json_t *signs = json_object_get(about, "signs"), *sightings = json_object_get(about, "sightings"), *o;
-	const char *kind = jsonio_str(about, "kind");
+	const json_t *sightings = json_object_get(about, "sightings"), *o;
+	const char *kind = jsonio_str(about, "kind"), *sign = told_by_sign(about);
 	size_t i;
 
 	if (!kind)
@@ -56,13 +71,8 @@ const char *decide_vouch(const json_t *about)
 		return "it was seen in memory only";
 	if (json_array_size(json_object_get(about, "memory")))
 		return "its memory was modified";
-	json_array_foreach(signs, i, o) {
-		const char *name = jsonio_str(o, "name");
-
-		for (size_t k = 0; name && k < sizeof(telling) / sizeof(telling[0]); k++)
-			if (!strcmp(name, telling[k]))
-				return telling[k];
-	}
+	if (sign)
+		return sign;
 	json_array_foreach(sightings, i, o)
 		if (jsonio_int(o, "pages_modified", 0) > 0)
 			return "its memory was modified";
@@ -113,19 +123,58 @@ json_t *decide_mark(const struct index_hit *hit)
 	return mark;
 }
 
-enum decision decide_about(const struct index *x, json_t *about)
+/* Code whose bytes as a whole are not known, but some of its pages: what is known of it, and why it stays; NULL: it may go. */
+static const char *explained_keep(const json_t *about, const struct explained *r)
 {
-	struct index_hit hit;
-	const char *why, *sha256 = jsonio_str(about, "sha256");
-	json_t *mark;
+	const char *kind = jsonio_str(about, "kind"), *sign = told_by_sign(about);
 
-	json_object_del(about, "known");
-	if (!sha256 || !index_find_hex(x, sha256, &hit))
-		return DECIDE_UNKNOWN;
-	why = decide_keep(about);
-	mark = decide_mark(&hit);
+	if (r->known < r->pages || r->cut)
+		return "not all of its code pages are known";
+	if (!kind || strcmp(kind, "memory") != 0)
+		return "its code pages are known, the file as a whole is not";
+	return r->writable ? "it can be written to" : sign;
+}
+
+static enum decision decide_pages(const struct explained *r, json_t *about)
+{
+	const char *why = explained_keep(about, r);
+	json_t *mark = json_object();
+
+	json_object_set(mark, "source", json_array_get(r->sources, 0));
+	if (json_array_size(r->sources) > 1)
+		json_object_set(mark, "sources", r->sources);
+	explain_mark(r, mark);
 	if (why)
 		json_object_set_new(mark, "kept", json_string(why));
 	json_object_set_new(about, "known", mark);
 	return why ? DECIDE_KEEP : DECIDE_DROP;
+}
+
+static enum decision decide_file(const struct index_hit *hit, const struct explained *r, json_t *about)
+{
+	const char *why = decide_keep(about);
+	json_t *mark = decide_mark(hit);
+
+	explain_mark(r, mark);
+	if (why)
+		json_object_set_new(mark, "kept", json_string(why));
+	json_object_set_new(about, "known", mark);
+	return why ? DECIDE_KEEP : DECIDE_DROP;
+}
+
+enum decision decide_about(const struct index *x, json_t *about)
+{
+	const char *sha256 = jsonio_str(about, "sha256");
+	enum decision d = DECIDE_UNKNOWN;
+	struct explained r;
+	struct index_hit hit;
+
+	json_object_del(about, "known");
+	explain_code(x, about, &r);
+	if (sha256 && index_find_hex(x, sha256, &hit))
+		d = decide_file(&hit, &r, about);
+	else if (r.known)
+		d = decide_pages(&r, about);
+	explain_free(&r);
+	return d;
 }

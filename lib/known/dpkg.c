@@ -21,7 +21,7 @@ int packages_take(struct packages *d, struct build *b, struct known_stats *s, st
 			if (!p->numbered && build_source(b, p->source, &p->number, e) < 0)
 				return -1;
 			p->numbered = p->vouched = true;
-			if (build_add(b, f->sha256, p->number, f->path, e) < 0)
+			if (crew_take(b, f, p->number, f->path, e) < 0)
 				return -1;
 		} else if (f->result != CREW_GOOD && f->result < (int)(sizeof(told) / sizeof(told[0])) && told[f->result]) {
 			msg_info("%s: %s of package %s", told[f->result], err_q(f->path), err_q(p->name));
@@ -30,7 +30,7 @@ int packages_take(struct packages *d, struct build *b, struct known_stats *s, st
 	return 0;
 }
 
-int dpkg_add(struct build *b, const char *root, bool all, struct known_stats *s, struct err *e)
+int dpkg_add(struct build *b, const char *root, unsigned want, struct known_stats *s, struct err *e)
 {
 	int64_t now = clock_now();
 	struct packages d;
@@ -49,11 +49,11 @@ int dpkg_add(struct build *b, const char *root, bool all, struct known_stats *s,
 		packages_list(&d, p);
 	}
 	if (!rc)
-		rc = crew_run(&d.files, d.root, all, &s->bytes, e);
+		rc = crew_run(&d.files, d.root, want, &s->bytes, e);
 	if (!rc)
 		rc = packages_take(&d, b, s, e);
 	if (!rc)
-		build_from(b, KNOWN_FROM_DPKG, now);
+		build_from(b, KNOWN_FROM_DPKG | (want & CREW_PAGES ? KNOWN_FROM_PAGES : 0), now);
 	packages_free(&d);
 	return rc;
 }

@@ -48,7 +48,7 @@ static int walk(struct crew_list *l, int dirfd, struct buf *path, int depth, str
 	return rc;
 }
 
-int folder_add(struct build *b, const char *path, bool all, struct known_stats *s, struct err *e)
+int folder_add(struct build *b, const char *path, unsigned want, struct known_stats *s, struct err *e)
 {
 	struct crew_list l = {0};
 	struct buf below = {0};
@@ -60,7 +60,7 @@ int folder_add(struct build *b, const char *path, bool all, struct known_stats *
 		err_sys(e, "cannot read folder %s", err_q(path));
 		goto out;
 	}
-	if (walk(&l, fd, &below, 0, s, e) < 0 || crew_run(&l, full, all, &s->bytes, e) < 0)
+	if (walk(&l, fd, &below, 0, s, e) < 0 || crew_run(&l, full, want, &s->bytes, e) < 0)
 		goto out;
 	source = buf_printf("dir %s", full);
 	if (build_source(b, source, &number, e) < 0)
@@ -76,12 +76,12 @@ int folder_add(struct build *b, const char *path, bool all, struct known_stats *
 		if (f->result != CREW_GOOD)
 			continue;
 		name = buf_printf("%s%s", strcmp(full, "/") ? full : "", f->path);
-		rc = build_add(b, f->sha256, number, name, e);
+		rc = crew_take(b, f, number, name, e);
 		free(name);
 		if (rc < 0)
 			goto out;
 	}
-	build_from(b, KNOWN_FROM_DIR, 0);
+	build_from(b, KNOWN_FROM_DIR | (want & CREW_PAGES ? KNOWN_FROM_PAGES : 0), 0);
 	rc = 0;
 out:
 	crew_free(&l);

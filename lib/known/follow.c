@@ -187,7 +187,7 @@ static void remember(struct follow *f)
 
 static json_t *options_of(const struct follow *f)
 {
-	return json_pack("[so]", f->o->all ? "all" : "code", jsonio_name(f->o->root ? f->o->root : "/"));
+	return json_pack("[io]", (int)f->o->want, jsonio_name(f->o->root ? f->o->root : "/"));
 }
 
 static int note(struct follow *f, int64_t newest, struct err *e)
@@ -252,7 +252,7 @@ static int rebuild(struct follow *f, struct err *e)
 	if ((f->x && build_add_index(b, f->x, stays, f, e) < 0) || packages_take(&f->d, b, &f->r->stats, e) < 0)
 		return -1;
 	f->b = NULL;
-	build_from(b, KNOWN_FROM_DPKG, f->now);
+	build_from(b, KNOWN_FROM_DPKG | (f->o->want & CREW_PAGES ? KNOWN_FROM_PAGES : 0), f->now);
 	return build_finish(b, f->o->index, &f->r->digests, e);
 }
 
@@ -273,7 +273,7 @@ int follow_run(const struct follow_options *o, struct follow_report *r, struct e
 	if (packages_read(&f.d, o->root, e) < 0 || open_old(&f, e) < 0)
 		goto out;
 	choose(&f);
-	if (f.d.files.len && crew_run(&f.d.files, f.d.root, o->all, &r->stats.bytes, e) < 0)
+	if (f.d.files.len && crew_run(&f.d.files, f.d.root, o->want, &r->stats.bytes, e) < 0)
 		goto out;
 	distrust(&f);
 	if (rebuild(&f, e) == 0)

@@ -23,15 +23,15 @@ void known_count(struct known_stats *s, enum crew_result result)
 	s->changing += result == CREW_CHANGING;
 }
 
-int known_add(struct build *b, enum known_kind kind, const char *path, const char *root, bool all, struct known_stats *s, struct err *e)
+int known_add(struct build *b, enum known_kind kind, const char *path, const char *root, unsigned want, struct known_stats *s, struct err *e)
 {
 	switch (kind) {
-	case KNOWN_DPKG: return dpkg_add(b, root, all, s, e);
-	case KNOWN_DIR: return folder_add(b, path, all, s, e);
+	case KNOWN_DPKG: return dpkg_add(b, root, want, s, e);
+	case KNOWN_DIR: return folder_add(b, path, want, s, e);
 	case KNOWN_LIST: return list_add(b, path, s, e);
 	case KNOWN_NSRL: return nsrl_add(b, path, s, e);
 	case KNOWN_HASHLOOKUP: return hashlookup_add(b, path, s, e);
-	case KNOWN_RPM: return rpm_add(b, path, root, all, s, e);
+	case KNOWN_RPM: return rpm_add(b, path, root, want, s, e);
 	case KNOWN_CASE: break;
 	}
 	return err_set(e, EX_SOFTWARE, "no such kind of source");

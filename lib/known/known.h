@@ -10,12 +10,14 @@
 #include "base/base.h"
 
 #define KNOWN_DIGEST 32
+#define KNOWN_PAGE 4096u
+#define KNOWN_PAGES_NOTED 16384u   /* of one piece of code: 64 MiB */
 
 /* ---- index.c: the index as a reader sees it, memory-mapped (format: mwhite(1), FILES) ---- */
 
 enum {
 	KNOWN_FROM_DPKG = 1, KNOWN_FROM_DIR = 2, KNOWN_FROM_LIST = 4, KNOWN_FROM_NSRL = 8, KNOWN_FROM_HASHLOOKUP = 16, KNOWN_FROM_RPM = 32,
-	KNOWN_FROM_CASE = 64,
+	KNOWN_FROM_CASE = 64, KNOWN_FROM_PAGES = 128 /* pages of code beside the files */,
 };
 
 struct index;
@@ -90,6 +92,25 @@ void build_abort(struct build *b);
  * 1 when one of them vouches for nothing: nothing is written then. */
 int withdraw_run(const char *path, const char *out, char *const *names, uint64_t *left, uint64_t *gone, struct err *e);
 
+/* ---- pages.c: code as it stands in memory, page by page ---- */
+
+/* page has KNOWN_PAGE bytes; where: its offset in the file, or address. -1 stops. */
+typedef int pages_fn(void *ctx, uint64_t where, const unsigned char *page);
+/* Each page of an ELF file's executable segments as they are mapped, but pages of zeros; none of another file. -1: unreadable, or
+ * fn stopped. */
+int pages_each(int fd, pages_fn *fn, void *ctx);
+/* What the index knows a page by, from its SHA-256: the complement, so that no file can be made that is taken for known because of
+ * a page, nor a page because of a file. */
+void pages_key(unsigned char digest[KNOWN_DIGEST]);
+/* Gathers pages as about.json lists them (muss-case(5)), in order of where they are. */
+struct pages;
+struct pages *pages_new(void);
+int pages_note(void *pages, uint64_t where, const unsigned char *page);   /* 0; a pages_fn */
+void pages_missing(struct pages *p);                  /* not all could be looked at */
+/* Sets "pages" and, where some are missing or past the cap, "pages_cut"; frees p. */
+void pages_put(struct pages *p, json_t *to);
+void pages_free(struct pages *p);
+
 /* ---- crew.c: two threads that read files once, for both sums ---- */
 
 enum crew_result {
@@ -102,13 +123,18 @@ struct crew_item {
 	uint32_t owner;               /* the caller's */
 	enum crew_result result;
 	unsigned char sha256[KNOWN_DIGEST];
+	struct buf pages;             /* keys of its code pages, KNOWN_DIGEST bytes each, with CREW_PAGES */
 };
 struct crew_list { struct crew_item *p; size_t len, cap; };
 struct crew_item *crew_add(struct crew_list *l, const char *path, size_t len);   /* valid until the next */
 void crew_free(struct crew_list *l);
-/* Fills in result and sha256 of each item. all: not only what may be code. bytes: read. A file that vanishes or changes
+/* What is wanted of a source: not only what may be code; code pages too. */
+enum { CREW_ALL = 1, CREW_PAGES = 2 };
+/* The digest of a file that is good, and its pages, into an index. */
+int crew_take(struct build *b, const struct crew_item *f, uint32_t source, const char *name, struct err *e);
+/* Fills in result, sha256 and pages of each item. want: CREW_*. bytes: read. A file that vanishes or changes
  * meanwhile is a result, not an error. */
-int crew_run(struct crew_list *l, const char *root, bool all, uint64_t *bytes, struct err *e);
+int crew_run(struct crew_list *l, const char *root, unsigned want, uint64_t *bytes, struct err *e);
 
 /* ---- dpkg.c, folder.c, list.c, nsrl.c, hashlookup.c, rpm.c: the sources ---- */
 
@@ -124,9 +150,9 @@ struct known_stats {
 	uint64_t bytes;       /* read */
 };
 /* dpkg's database under root (NULL: "/"): a file is taken in when its MD5 is the one its package states. */
-int dpkg_add(struct build *b, const char *root, bool all, struct known_stats *s, struct err *e);
+int dpkg_add(struct build *b, const char *root, unsigned want, struct known_stats *s, struct err *e);
 /* All files below a folder, links not followed. */
-int folder_add(struct build *b, const char *path, bool all, struct known_stats *s, struct err *e);
+int folder_add(struct build *b, const char *path, unsigned want, struct known_stats *s, struct err *e);
 /* SHA-256 lists: sha256sum's forms, bare digests, CSV with the digest first. "-": standard input. 65 names the line. */
 int list_add(struct build *b, const char *path, struct known_stats *s, struct err *e);
 /* The digests of such a list are revoked; s counts them. */
@@ -135,14 +161,14 @@ int list_revoke(struct build *b, const char *path, struct known_stats *s, struct
  * are held against the files below root. All refuse (65) what has no SHA-256, and name the line that is malformed. */
 int nsrl_add(struct build *b, const char *path, struct known_stats *s, struct err *e);
 int hashlookup_add(struct build *b, const char *path, struct known_stats *s, struct err *e);
-int rpm_add(struct build *b, const char *path, const char *root, bool all, struct known_stats *s, struct err *e);
+int rpm_add(struct build *b, const char *path, const char *root, unsigned want, struct known_stats *s, struct err *e);
 /* hashlookup's trust is a number from 0 to 100; below 50 is distrust. */
 bool known_distrusted(const char *trust);
 
 /* ---- kinds.c: what the sources share ---- */
 
 enum known_kind { KNOWN_DPKG, KNOWN_DIR, KNOWN_LIST, KNOWN_NSRL, KNOWN_HASHLOOKUP, KNOWN_RPM, KNOWN_CASE /* cmd/mwhite.c reads it */ };
-int known_add(struct build *b, enum known_kind kind, const char *path, const char *root, bool all, struct known_stats *s, struct err *e);
+int known_add(struct build *b, enum known_kind kind, const char *path, const char *root, unsigned want, struct known_stats *s, struct err *e);
 /* The number of the source "KIND PATH". */
 int known_source(struct build *b, const char *kind, const char *path, uint32_t *number, struct err *e);
 void known_count(struct known_stats *s, enum crew_result result);   /* but for `files` */
@@ -154,7 +180,7 @@ char *known_stats_text(const struct known_stats *s);                /* caller fr
 struct follow_options {
 	const char *index;        /* made where it is missing; beside it INDEX.follow, what is remembered */
 	const char *root;         /* NULL: "/" */
-	bool all;                 /* not only what may be code */
+	unsigned want;            /* CREW_* */
 	unsigned keep_days;       /* for what upgraded packages were */
 };
 struct follow_report {

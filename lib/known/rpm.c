@@ -113,13 +113,13 @@ static int take(const struct rpm *to, struct known_stats *s, struct err *e)
 		known_count(s, f->result);
 		if (f->result == CREW_ALTERED)
 			msg_info("altered: %s", err_q(f->path));
-		if (f->result == CREW_GOOD && f->md5_known && build_add(to->b, f->sha256, to->source, f->path, e) < 0)
+		if (f->result == CREW_GOOD && f->md5_known && crew_take(to->b, f, to->source, f->path, e) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int rpm_add(struct build *b, const char *path, const char *root, bool all, struct known_stats *s, struct err *e)
+int rpm_add(struct build *b, const char *path, const char *root, unsigned want, struct known_stats *s, struct err *e)
 {
 	struct rpm to = {.b = b};
 	int rc = known_source(b, "rpm", path, &to.source, e);
@@ -127,11 +127,11 @@ int rpm_add(struct build *b, const char *path, const char *root, bool all, struc
 	if (!rc)
 		rc = lines_each(path, CAP_LINE, add_line, &to, s, e);
 	if (!rc && to.files.len)
-		rc = crew_run(&to.files, root ? root : "/", all, &s->bytes, e);
+		rc = crew_run(&to.files, root ? root : "/", want, &s->bytes, e);
 	if (!rc)
 		rc = take(&to, s, e);
 	if (!rc)
-		build_from(b, KNOWN_FROM_RPM, 0);
+		build_from(b, KNOWN_FROM_RPM | (want & CREW_PAGES && to.files.len ? KNOWN_FROM_PAGES : 0), 0);
 	crew_free(&to.files);
 	return rc;
 }

@@ -26,6 +26,13 @@ __attribute__((noinline, aligned(PAGE))) static int code(int x)
 	return x * 7 + 3;
 }
 
+__attribute__((noinline, aligned(PAGE))) static int more_code(int x)
+{
+	return x * 5 + code(x);
+}
+
+extern char etext;
+
 static unsigned char *map(int prot, int flags, size_t n)
 {
 	unsigned char *p = mmap(NULL, n, prot, flags | MAP_ANONYMOUS, -1, 0);
@@ -84,6 +91,19 @@ static void act(const char *mode, const char *arg)
 		rights((void *)(uintptr_t)text, PROT_READ | PROT_WRITE | PROT_EXEC);
 		text[1] ^= 0x55;
 		rights((void *)(uintptr_t)text, PROT_READ | PROT_EXEC);
+	} else if (!strncmp(mode, "copied", 6)) {
+		/* its own code in memory that no file backs, as a loader in user space leaves it; or with a byte changed */
+		uintptr_t from = (uintptr_t)code < (uintptr_t)more_code ? (uintptr_t)code : (uintptr_t)more_code;
+		size_t n = (((uintptr_t)&etext - from) + PAGE - 1) / PAGE * PAGE;
+
+		p = map(PROT_READ | PROT_WRITE, MAP_PRIVATE, n);
+		memcpy(p, (void *)from, n);
+		if (!strcmp(mode, "copied-changed"))
+			p[100] ^= 0x55;
+		if (strcmp(mode, "copied-writable") != 0)
+			mprotect(p, n, PROT_READ | PROT_EXEC);
+		else
+			mprotect(p, n, PROT_READ | PROT_WRITE | PROT_EXEC);
 	} else if (!strcmp(mode, "touched")) {
 		rights((void *)(uintptr_t)text, PROT_READ | PROT_WRITE | PROT_EXEC);
 		text[1] = text[1];
