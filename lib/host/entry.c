@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define CAP_RUN_PARTS 256u   /* files of a folder that run-parts is given */
+
 /* What cron, systemd and a login shell search, taken together. */
 #define SEARCH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -19,6 +21,7 @@ struct entry {
 	const char *path_env;
 	char cwd[PATH_MAX];
 	bool is_code;         /* what it does stands in the entry itself */
+	bool told;            /* line and text are the caller's, also in a script */
 	unsigned depth;
 };
 
@@ -54,6 +57,8 @@ void entry_signs(struct startup *s, struct piece *p)
 		piece_sign(s->h, p, "preload-file", "%s names it", s->path);
 		return;
 	}
+	if (s->as)
+		piece_sign(s->h, p, s->as, "%s names it", s->path);
 	snprintf(name, sizeof(name), "startup-%s", s->place);
 	piece_sign(s->h, p, name, "%s starts it", s->path);
 	if (s->user)
@@ -100,62 +105,6 @@ static void sight(const struct entry *en, struct piece *p)
 	piece_sight(p, o);
 }
 
-/* Lines that do nothing but hold a script together. */
-static bool idle_line(const char *p, size_t n)
-{
-	static const char *const idle[] = { "exit", "return", "sleep", "true", ":", "cd", "if", "then", "else", "fi", "do", "done", "{",
-	                                    "}", "wait", "nohup", "#" };
-	size_t i, k;
-
-	while (n && (*p == ' ' || *p == '\t' || *p == '\r')) {
-		p++;
-		n--;
-	}
-	for (i = 0; i < sizeof(idle) / sizeof(*idle); i++) {
-		k = strlen(idle[i]);
-		if (n >= k && !memcmp(p, idle[i], k) && (n == k || strchr(" \t\r;#!", p[k]) || *idle[i] == '#'))
-			return true;
-	}
-	return !n;
-}
-
-/* Does the script do anything on a line that starts nothing of what was sighted? */
-static bool does_more(const struct startup *s)
-{
-	const char *p = buf_str(&s->text), *end = p + s->text.len;
-	size_t given = json_array_size(s->given), next = 0;
-	json_int_t number = 0;
-
-	/* sightings come in the order of their lines, nearly: what a nested command moved counts as more */
-	while (p < end) {
-		const char *stop = memchr(p, '\n', (size_t)(end - p));
-		size_t n = (size_t)((stop ? stop : end) - p);
-		bool told = false;
-
-		number++;
-		for (; next < given && jsonio_int(json_array_get(s->given, next), "line", 0) <= number; next++)
-			told |= jsonio_int(json_array_get(s->given, next), "line", 0) == number;
-		if (!told && !idle_line(p, n))
-			return true;
-		p += n + 1;
-	}
-	return false;
-}
-
-void entry_settle(struct startup *s)
-{
-	bool owned = s->h->dpkg && dpkg_owns(s->h->dpkg, s->path), whole = s->whole;
-	size_t i;
-	json_t *o;
-
-	if (s->script)
-		whole &= !s->several && !does_more(s);
-	else if (owned)
-		whole &= !s->several;
-	json_array_foreach(s->given, i, o)
-		json_object_set_new(o, "whole", json_boolean(whole && (!s->script || jsonio_int(o, "line", 0))));
-}
-
 /* An absolute path, from one that may lie below the entry's folder. */
 static void absolute(const struct entry *en, const char *path, char out[PATH_MAX])
 {
@@ -178,16 +127,11 @@ static int open_regular(const struct host *h, const char *path, bool must_run)
 }
 
 /* The program a command's first word names. -1: none. */
-static int find_program(const struct entry *en, const char *word)
+static int search_program(const struct entry *en, const char *search, const char *word)
 {
-	const char *search = en->path_env ? en->path_env : SEARCH;
 	char path[PATH_MAX];
 	int fd;
 
-	if (strchr(word, '/')) {
-		absolute(en, word, path);
-		return open_regular(en->s->h, path, false);
-	}
 	while (*search) {
 		size_t n = strcspn(search, ":");
 
@@ -199,6 +143,19 @@ static int find_program(const struct entry *en, const char *word)
 		search += n + (search[n] == ':');
 	}
 	return -1;
+}
+
+static int find_program(const struct entry *en, const char *word)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	if (strchr(word, '/')) {
+		absolute(en, word, path);
+		return open_regular(en->s->h, path, false);
+	}
+	fd = search_program(en, buf_str(&en->s->search), word);
+	return fd >= 0 ? fd : search_program(en, en->path_env ? en->path_env : SEARCH, word);
 }
 
 /* The open file is started by the entry, read by an interpreter or by itself. Takes fd. In scripts that call many programs, packages' own are no news. */
@@ -219,6 +176,8 @@ static void target(struct entry *en, int fd, bool interpreted)
 	if (!p)
 		goto out;
 	image_place(h, p, path, &st, true);
+	if (st.st_mode & S_IWOTH)
+		piece_sign(h, p, "startup-open", "everybody may write to %s", path);
 	sight(en, p);
 out:
 	close(fd);
@@ -260,7 +219,7 @@ static void gone(struct entry *en, const char *word)
 		return;
 	}
 	/* scripts ask for much that may be missing; only what would hide there is worth a word */
-	if (en->s->script && !disguise_hidden(path) && !disguise_temporary(path))
+	if ((en->s->script || en->s->quiet) && !disguise_hidden(path) && !disguise_temporary(path))
 		return;
 	en->is_code = true;
 	if (!en->s->gone[0])
@@ -272,45 +231,6 @@ static void inlined(struct entry *en, const char *what, const char *word)
 	en->is_code = true;
 	if (!en->s->inlined[0])
 		snprintf(en->s->inlined, sizeof(en->s->inlined), "%s: %s", what, word);
-}
-
-static bool one_of(const char *w, const char *const *list)
-{
-	for (; *list; list++)
-		if (!strcmp(w, *list))
-			return true;
-	return false;
-}
-
-static bool builtin(const char *w)
-{
-	static const char *const list[] = {
-		"[", "[[", "]", "((", "test", "echo", "printf", ":", "true", "false", "exit", "return", "set", "shift", "unset", "export",
-		"local", "readonly", "declare", "typeset", "alias", "unalias", "umask", "ulimit", "trap", "wait", "break", "continue",
-		"read", "let", "shopt", "complete", "compgen", "bind", "type", "hash", "getopts", "emulate", "setopt", "autoload",
-		"kill", "jobs", "fg", "bg", "times", "pwd", "pushd", "popd", "dirs", "history", "limit", NULL
-	};
-
-	return one_of(w, list);
-}
-
-static bool wrapper(const char *w)
-{
-	static const char *const list[] = {
-		"exec", "command", "builtin", "nohup", "setsid", "nice", "ionice", "chrt", "env", "sudo", "doas", "runuser", "su",
-		"setpriv", "timeout", "chronic", "flock", "stdbuf", "xargs", "start-stop-daemon", "systemd-run", "systemd-cat",
-		"systemd-inhibit", "unshare", "nsenter", "taskset", "cpulimit", "daemonize", "busybox", "toybox", "script", "unbuffer",
-		"dbus-run-session", "xvfb-run", "screen", "tmux", "torsocks", "proxychains", "at", "batch", "start-stop", "daemon", NULL
-	};
-
-	return one_of(w, list);
-}
-
-static bool fetcher(const char *w)
-{
-	static const char *const list[] = { "curl", "wget", "fetch", "base64", "nc", "ncat", "xxd", "openssl", "socat", "ftp", "tftp", NULL };
-
-	return one_of(w, list);
 }
 
 static void interpreted(struct entry *en, const struct shell_command *c, size_t first, const char *name)
@@ -354,91 +274,161 @@ static const char *base(const char *w)
 	return slash ? slash + 1 : w;
 }
 
+/* . FILE */
+static void sourced(struct entry *en, const char *word)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	absolute(en, word, path);
+	fd = open_regular(en->s->h, path, false);
+	if (fd >= 0)
+		target(en, fd, true);
+	else if (strchr(path, '$') == NULL)
+		gone(en, word);
+}
+
+/* run-parts FOLDER: its files. Those of the standard folders are places of their own. */
+static void parts(struct entry *en, const struct shell_command *c)
+{
+	const char *folder = c->word[c->words - 1];
+	char path[PATH_MAX], **names;
+	bool more;
+	size_t n, i;
+	int fd;
+
+	absolute(en, folder, path);
+	if (!strncmp(path, "/etc/", 5) || !path[0])
+		return;
+	fd = rooted_open(en->s->h->root, path, O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return;
+	n = startup_names(fd, CAP_RUN_PARTS, &names, &more);
+	for (i = 0; i < n; i++) {
+		char file[PATH_MAX];
+
+		fd = -1;
+		if ((size_t)snprintf(file, sizeof(file), "%s/%s", path, names[i]) < sizeof(file))
+			fd = open_regular(en->s->h, file, true);
+		if (fd >= 0)
+			target(en, fd, false);
+		free(names[i]);
+	}
+	free(names);
+}
+
+/* A shell's own words that hold commands for later. */
+static void kept_for_later(struct entry *en, const struct shell_command *c)
+{
+	size_t i;
+
+	if (en->depth >= CAP_NESTING)
+		return;
+	if (!strcmp(c->word[0], "trap") && c->words > 2 && c->word[1][0] != '-')
+		commands(en, c->word[1], strlen(c->word[1]), false);
+	for (i = 1; !strcmp(c->word[0], "alias") && i < c->words; i++) {
+		const char *value = strchr(c->word[i], '=');
+
+		/* csh: alias NAME COMMAND */
+		value = value ? value + 1 : i == 2 ? c->word[i] : "";
+		commands(en, value, strlen(value), false);
+	}
+}
+
+/* What needs no program to be found. True: that was all of the command. */
+static bool without_program(struct entry *en, const struct shell_command *c)
+{
+	const char *name = c->word[0];
+	char cwd[PATH_MAX];
+
+	if (!strcmp(name, "cd") && c->words > 1) {
+		absolute(en, c->word[1], cwd);
+		memcpy(en->cwd, cwd, sizeof(cwd));
+	} else if (words_builtin(name)) {
+		kept_for_later(en, c);
+	} else if ((!strcmp(name, ".") || !strcmp(name, "source")) && c->words > 1) {
+		sourced(en, c->word[1]);
+	} else if (!strcmp(name, "eval")) {
+		inlined(en, "it computes what it runs", c->words > 1 ? c->word[1] : name);
+	} else if (c->computed) {
+		inlined(en, "it computes what it runs", name);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* Behind a wrapper, its options and their values comes the first word that names a program. True: it was a command line. */
+static bool unwrapped(struct entry *en, const struct shell_command *c, size_t *first, int *fd)
+{
+	bool line;
+	size_t i;
+
+	while (words_wrapper(c->word[*first])) {
+		i = words_wrapped(c->word + *first, c->words - *first, &line);
+		line &= en->depth < CAP_NESTING;
+		/* a user's name, a number: what no rule above knows is passed over */
+		for (i = i ? *first + i : c->words; !line && i < c->words; i++) {
+			io_close(fd);
+			*fd = words_builtin(c->word[i]) ? -1 : find_program(en, c->word[i]);
+			if (*fd >= 0 || script_interpreter(c->word[i]))
+				break;
+			line = strchr(c->word[i], ' ') && en->depth < CAP_NESTING;
+			if (line || c->word[i][0] == '/')
+				break;
+		}
+		if (i >= c->words)
+			break;
+		if (line) {
+			inlined(en, "it holds commands", c->word[i]);
+			commands(en, c->word[i], strlen(c->word[i]), false);
+			return true;
+		}
+		*first = i;
+	}
+	return false;
+}
+
+static void no_program(struct entry *en, const char *name)
+{
+	if (strchr(name, '/'))
+		gone(en, name);
+	else if (!en->s->script && !en->s->quiet && !words_wrapper(name))
+		inlined(en, "no program has this name", name);
+}
+
 static void one_command(void *ctx, const struct shell_command *c)
 {
 	struct entry *en = ctx;
 	const char *name;
 	size_t first = 0;
-	bool found = false;
 	int fd = -1;
 
 	if (en->s->commands++ >= CAP_COMMANDS) {
 		inlined(en, "it holds more commands than are looked at", "the rest");
 		return;
 	}
-	if (en->s->script && en->depth <= 1) {
+	if (en->s->script && en->depth <= 1 && !en->told) {
 		en->line = c->line;
 		line_of(en->s, c->line, &en->text, &en->length);
 	}
-	if (c->nested && fetcher(base(c->word[0])) && !en->s->script)
+	if (c->nested && words_fetcher(base(c->word[0])) && !en->s->script)
 		en->s->fetches = true;
-	name = c->word[0];
-	if (!strcmp(name, "cd") && c->words > 1) {
-		char cwd[PATH_MAX];
-
-		absolute(en, c->word[1], cwd);
-		memcpy(en->cwd, cwd, sizeof(cwd));
+	if (without_program(en, c) || unwrapped(en, c, &first, &fd))
 		return;
-	}
-	if (builtin(name))
-		return;
-	if ((!strcmp(name, ".") || !strcmp(name, "source")) && c->words > 1) {
-		char path[PATH_MAX];
-
-		absolute(en, c->word[1], path);
-		fd = open_regular(en->s->h, path, false);
-		if (fd >= 0)
-			target(en, fd, true);
-		else if (strchr(path, '$') == NULL)
-			gone(en, c->word[1]);
-		return;
-	}
-	if (!strcmp(name, "eval")) {
-		inlined(en, "it computes what it runs", c->words > 1 ? c->word[1] : name);
-		return;
-	}
-	if (c->computed) {
-		inlined(en, "it computes what it runs", name);
-		return;
-	}
-	/* behind a wrapper and its options comes the first word that names a program */
-	while (wrapper(base(c->word[first]))) {
-		size_t i;
-
-		for (i = first + 1; i < c->words; i++) {
-			if (c->word[i][0] == '-' || strchr(c->word[i], '=') || builtin(c->word[i]))
-				continue;
-			fd = find_program(en, c->word[i]);
-			if (fd >= 0 || c->word[i][0] == '/')
-				break;
-		}
-		if (i >= c->words)
-			break;
-		first = i;
-		found = true;
-		if (wrapper(base(c->word[first])))
-			io_close(&fd);
-		else
-			break;
-	}
 	name = c->word[first];
-	if (!found || fd < 0) {
-		io_close(&fd);
+	if (fd < 0)
 		fd = find_program(en, name);
-	}
-	if (fd < 0 && !script_interpreter(name)) {
-		if (strchr(name, '/'))
-			gone(en, name);
-		else if (!en->s->script && !wrapper(name))
-			inlined(en, "no program has this name", name);
-		return;
-	}
+	if (!strcmp(base(name), "run-parts") && c->words > first + 1)
+		parts(en, c);
 	if (script_interpreter(name)) {
 		io_close(&fd);
 		interpreted(en, c, first, name);
-		return;
+	} else if (fd < 0) {
+		no_program(en, name);
+	} else {
+		target(en, fd, false);
 	}
-	target(en, fd, false);
 }
 
 static void commands(struct entry *en, const char *text, size_t n, bool plain)
@@ -451,14 +441,32 @@ static void commands(struct entry *en, const char *text, size_t n, bool plain)
 void entry_command(struct startup *s, unsigned line, const char *text, size_t length, const char *command, size_t command_length,
                    const char *path_env, bool plain)
 {
-	struct entry en = { .s = s, .line = line, .text = text, .length = length, .path_env = path_env };
+	struct entry en = { .s = s, .line = line, .text = text, .length = length, .told = line, .path_env = path_env };
 
-	snprintf(en.cwd, sizeof(en.cwd), "%s", s->home ? s->home : "/");
+	snprintf(en.cwd, sizeof(en.cwd), "%s", s->folder ? s->folder : s->home ? s->home : "/");
 	if (memmem(command, command_length, "/dev/tcp/", 9))
 		s->fetches = true;
 	commands(&en, command, command_length, plain);
 	if (en.is_code && !s->script)
 		json_array_append_new(s->own, entry_sighting(s, line, text, length));
+}
+
+void entry_is_code(struct startup *s, unsigned line, const char *text, size_t length, const char *what, const char *word)
+{
+	struct entry en = { .s = s, .line = line, .text = text, .length = length };
+
+	inlined(&en, what, word);
+	if (!s->script)
+		json_array_append_new(s->own, entry_sighting(s, line, text, length));
+}
+
+void entry_open_file(struct startup *s, unsigned line, const char *text, size_t length, int fd)
+{
+	struct entry en = { .s = s, .line = line, .text = text, .length = length, .cwd = "/" };
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (own >= 0)
+		target(&en, own, false);
 }
 
 bool entry_file(struct startup *s, unsigned line, const char *text, size_t length, const char *file)

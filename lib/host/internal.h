@@ -434,8 +434,24 @@ void unit_parse(const char *text, size_t n, unit_fn *fn, void *ctx);
 
 /* ---- entry.c: what an entry starts ---- */
 
+/* How a start-up file is written. */
+enum form {
+	FORM_CRON_SYSTEM, FORM_CRON_USER, FORM_ANACRON, FORM_SCRIPT, FORM_UNIT, FORM_DESKTOP, FORM_LINK,
+	FORM_PROGRAM,      /* the file itself is the code, in whatever language */
+	FORM_ENVIRONMENT,  /* settings of variables; those of every other form are looked at as well */
+	FORM_APT, FORM_GIT,
+	/* one entry a line: */
+	FORM_PRELOAD, FORM_MODULES, FORM_MODPROBE, FORM_INITTAB, FORM_UDEV, FORM_PAM, FORM_NSS, FORM_LINKER, FORM_KEYS, FORM_PTH,
+	FORM_BINFMT, FORM_BINFMT_PROC, FORM_HELPER, FORM_SYSCTL, FORM_INETD, FORM_INCRON, FORM_BOOT, FORM_REQUEST_KEY, FORM_PIPES,
+	FORM_LOGROTATE, FORM_PASSWD, FORM_POLKIT,
+	/* "key value" or "key = value", the keys that count in keyed.c: */
+	FORM_SSHD, FORM_SSH, FORM_DPKG, FORM_XINETD, FORM_INTERFACES, FORM_WIREGUARD, FORM_SUPERVISOR, FORM_LIGHTDM, FORM_AUDIT,
+	FORM_ACPI, FORM_TMUX, FORM_WM, FORM_PHP, FORM_UPSTART, FORM_DNSMASQ, FORM_SNMP, FORM_BINFMT_SUPPORT, FORM_OPENVPN, FORM_DHCP,
+	FORMS
+};
 /* A start-up file as it is read. */
 struct startup {
+	enum form form;
 	struct host *h;
 	const char *place;        /* "cron", "systemd", ... */
 	char path[4096];          /* below the root */
@@ -444,6 +460,13 @@ struct startup {
 	bool user;                /* belongs to a user, not to the system */
 	bool whole;               /* the file as a whole is the entry */
 	bool script;              /* is a shell's text, not a list of commands */
+	bool included;            /* another start-up file names it: it does not name further ones */
+	bool quiet;               /* names much that need not be there: what is missing is not worth a word */
+	const char *as;           /* a sign for what is found just now, beside the place's own, or NULL */
+	const char *folder;       /* in which its commands run, NULL: its user's home */
+	struct buf search, libraries;   /* folders that it puts before PATH and the loader's, with ":" between */
+	char section[64];         /* of the file, as it is read */
+	bool inside;              /* a script within the file */
 	struct buf text;
 	struct stat st;
 	char sha256[DIGEST_HEX];
@@ -456,7 +479,7 @@ struct startup {
 	unsigned near_line;       /* where the last line looked up begins */
 	size_t near_offset;
 	bool fetches;
-	char gone[1024], inlined[1024];   /* the first reasons, "" none */
+	char gone[1024], inlined[1024], open_to[1024];   /* the first reasons, "" none */
 };
 /*
  * A command of the file, at `line` with its exact text. What it starts gets a sighting; when that is nothing that exists,
@@ -467,14 +490,46 @@ void entry_command(struct startup *s, unsigned line, const char *text, size_t le
                    const char *path_env, bool plain);
 /* A file that the entry names outright (a preloaded library, a module): false when it does not exist. */
 bool entry_file(struct startup *s, unsigned line, const char *text, size_t length, const char *file);
+/* The same for an open file, by whatever name it was found. fd stays the caller's. */
+void entry_open_file(struct startup *s, unsigned line, const char *text, size_t length, int fd);
+/* The entry is code in itself: the file becomes a piece, with this entry's sighting. */
+void entry_is_code(struct startup *s, unsigned line, const char *text, size_t length, const char *what, const char *word);
 /* The sighting of this entry, new reference. line 0: the file itself. */
 json_t *entry_sighting(const struct startup *s, unsigned line, const char *text, size_t length);
 void entry_signs(struct startup *s, struct piece *p);
+
+/* ---- settle.c ---- */
+
 /* When all entries were read: sightings that called the file as a whole the entry say so no longer where it does more than
  * start that one piece, so that a removal takes a line out of a good file rather than the file. */
-void entry_settle(struct startup *s);
+void settle_whole(struct startup *s);
 
-/* ---- startup.c: places; forms.c: the forms of their files ---- */
+/* ---- words.c: what a command's words mean ---- */
+
+bool words_builtin(const char *word);       /* a shell's own, that starts nothing */
+bool words_fetcher(const char *word);       /* brings or decodes bytes: curl, base64 */
+/* A program that runs what its arguments name: env, nice, sudo. */
+bool words_wrapper(const char *word);
+/* For words[0] a wrapper: the index at which what it runs may stand, its options and their values passed over; *command:
+ * that word is a command line of its own (su -c). 0: it runs nothing. */
+size_t words_wrapped(char *const *words, size_t n, bool *command);
+
+/* ---- places.c: where things start by themselves; startup.c: reads them; forms.c: the forms of their files ---- */
+
+#define PLACE_WHOLE 1u    /* the file as a whole is the entry */
+#define PLACE_BELOW 2u    /* the folders in it count as well: unit.d, target.wants */
+#define PLACE_RUNS 4u     /* only files that may be executed */
+#define PLACE_HOST 8u     /* the running kernel's, which containers share */
+#define PLACE_QUIET 16u   /* names much that need not be there */
+struct place {
+	const char *path;         /* "*" stands for any name or part of one; ends in "/": a folder, all of whose files count */
+	const char *place;        /* the sighting's word */
+	enum form form;
+	unsigned flags;
+	const char *endings;      /* only files that end so, "|" between; NULL: all */
+};
+/* Those of the system, and those below a home; path NULL at the end. */
+extern const struct place places_system[], places_user[];
 
 /* The places below h's own root. */
 int startup_scan(struct host *h, struct err *e);
@@ -484,13 +539,31 @@ int startup_scan(struct host *h, struct err *e);
  * sighting bears `label` as "container", and paths are as seen from there. The caller sees to it that a root is read once.
  */
 int startup_scan_root(struct host *h, int root, const char *label, struct err *e);
+/* Names in an open folder, in order, at most `cap`; *more when there were more. Takes fd. Caller frees each and the list. */
+size_t startup_names(int fd, size_t cap, char ***names, bool *more);
+/* A start-up file that another one names, as one of the same place. */
+void startup_another(const struct startup *from, const char *path, enum form form);
 
-enum form {
-	FORM_CRON_SYSTEM, FORM_CRON_USER, FORM_ANACRON, FORM_SCRIPT, FORM_UNIT, FORM_DESKTOP, FORM_PRELOAD, FORM_MODULES,
-	FORM_INITTAB, FORM_UDEV, FORM_LINK,
-};
 /* Reads the entries of an open start-up file, and makes the file a piece of code where it is one. fd stays the caller's. */
 void forms_read(struct startup *s, enum form form, int fd);
+
+/* ---- perline.c, login.c, keyed.c, apt.c, git.c, units.c, environment.c, shadow.c: the forms, one by one ---- */
+
+/* `copy` is the line as a string of its own, to be cut up; with `continued` a backslash at its end goes on with the next. */
+typedef void line_fn(struct startup *s, unsigned line, const char *text, size_t length, char *copy);
+void perline_each(struct startup *s, line_fn *fn, bool continued);
+line_fn *perline_form(enum form form);       /* NULL: none of this file */
+line_fn *login_form(enum form form);
+void keyed_read(struct startup *s);
+void apt_read(struct startup *s);
+void git_read(struct startup *s);
+void units_read(struct startup *s);
+/* Variables that make programs load or run something: LD_PRELOAD, BASH_ENV, PROMPT_COMMAND. */
+void environment_line(struct startup *s, unsigned line, const char *text, size_t length, char *copy);
+/* Opens a library as the loader would find it, by name: below `within` (NULL: any) of the library folders. -1: none. */
+int shadow_library(const struct host *h, const char *name, const char *within);
+/* A folder that is searched for libraries, or for programs: what in it takes the place of the system's. */
+void shadow_folder(struct startup *s, unsigned line, const char *text, size_t length, const char *folder, bool libraries);
 
 /* ---- tree.c: files and trees named by hand ---- */
 

@@ -3,110 +3,22 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Where things start by themselves. A path that ends in "/" is a folder, all of whose files count. */
-struct place {
-	const char *path, *place;
-	enum form form;
-	bool whole;
-	const char *endings;     /* only files that end so, "|" between; NULL: all */
-	unsigned below;          /* folders below that count as well: unit.d, target.wants */
-};
+#define CAP_FILES_PER_PLACE 65536u   /* a folder of ten thousand hides nothing behind them */
+#define CAP_EXPANDED 4096u           /* folders looked into for the "*" of one place: homes hold many */
+#define CAP_PARTS_OF_PATH 32u
 
-#define UNITS ".service|.timer|.socket|.path|.mount|.swap|.conf"
-
-static const struct place system_places[] = {
-	{ "/etc/crontab", "cron", FORM_CRON_SYSTEM, false, NULL, 0 },
-	{ "/etc/cron.d/", "cron", FORM_CRON_SYSTEM, false, NULL, 0 },
-	{ "/etc/cron.hourly/", "cron", FORM_SCRIPT, true, NULL, 0 },
-	{ "/etc/cron.daily/", "cron", FORM_SCRIPT, true, NULL, 0 },
-	{ "/etc/cron.weekly/", "cron", FORM_SCRIPT, true, NULL, 0 },
-	{ "/etc/cron.monthly/", "cron", FORM_SCRIPT, true, NULL, 0 },
-	{ "/etc/cron.yearly/", "cron", FORM_SCRIPT, true, NULL, 0 },
-	{ "/etc/anacrontab", "cron", FORM_ANACRON, false, NULL, 0 },
-	{ "/var/spool/cron/crontabs/", "cron", FORM_CRON_USER, false, NULL, 0 },
-	{ "/var/spool/cron/", "cron", FORM_CRON_USER, false, NULL, 0 },
-	{ "/var/spool/cron/atjobs/", "cron", FORM_SCRIPT, true, NULL, 0 },
-	{ "/var/spool/at/", "cron", FORM_SCRIPT, true, NULL, 0 },
-	{ "/etc/systemd/system/", "systemd", FORM_UNIT, true, UNITS, 1 },
-	{ "/etc/systemd/system.control/", "systemd", FORM_UNIT, true, UNITS, 1 },
-	{ "/run/systemd/system/", "systemd", FORM_UNIT, true, UNITS, 1 },
-	{ "/run/systemd/transient/", "systemd", FORM_UNIT, true, UNITS, 1 },
-	{ "/run/systemd/generator/", "systemd", FORM_UNIT, true, UNITS, 1 },
-	{ "/run/systemd/generator.late/", "systemd", FORM_UNIT, true, UNITS, 1 },
-	{ "/usr/local/lib/systemd/system/", "systemd", FORM_UNIT, true, UNITS, 1 },
-	{ "/usr/lib/systemd/system/", "systemd", FORM_UNIT, true, UNITS, 1 },
-	{ "/lib/systemd/system/", "systemd", FORM_UNIT, true, UNITS, 1 },
-	{ "/etc/systemd/user/", "systemd", FORM_UNIT, true, UNITS, 1 },
-	{ "/run/systemd/user/", "systemd", FORM_UNIT, true, UNITS, 1 },
-	{ "/usr/local/lib/systemd/user/", "systemd", FORM_UNIT, true, UNITS, 1 },
-	{ "/usr/lib/systemd/user/", "systemd", FORM_UNIT, true, UNITS, 1 },
-	{ "/etc/rc.local", "rc", FORM_SCRIPT, false, NULL, 0 },
-	{ "/etc/rc.d/rc.local", "rc", FORM_SCRIPT, false, NULL, 0 },
-	{ "/etc/init.d/", "init", FORM_SCRIPT, true, NULL, 0 },
-	{ "/etc/rcS.d/", "init", FORM_LINK, true, NULL, 0 },
-	{ "/etc/rc2.d/", "init", FORM_LINK, true, NULL, 0 },
-	{ "/etc/rc3.d/", "init", FORM_LINK, true, NULL, 0 },
-	{ "/etc/rc4.d/", "init", FORM_LINK, true, NULL, 0 },
-	{ "/etc/rc5.d/", "init", FORM_LINK, true, NULL, 0 },
-	{ "/etc/inittab", "init", FORM_INITTAB, false, NULL, 0 },
-	{ "/etc/network/if-pre-up.d/", "init", FORM_SCRIPT, true, NULL, 0 },
-	{ "/etc/network/if-up.d/", "init", FORM_SCRIPT, true, NULL, 0 },
-	{ "/etc/NetworkManager/dispatcher.d/", "init", FORM_SCRIPT, true, NULL, 0 },
-	{ "/etc/local.d/", "init", FORM_SCRIPT, true, NULL, 0 },
-	{ "/etc/profile", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/etc/profile.d/", "profile", FORM_SCRIPT, true, ".sh", 0 },
-	{ "/etc/bash.bashrc", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/etc/bashrc", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/etc/zsh/", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/etc/update-motd.d/", "profile", FORM_SCRIPT, true, NULL, 0 },
-	{ "/etc/X11/Xsession.d/", "profile", FORM_SCRIPT, true, NULL, 0 },
-	{ "/etc/ld.so.preload", "preload", FORM_PRELOAD, false, NULL, 0 },
-	{ "/etc/xdg/autostart/", "autostart", FORM_DESKTOP, true, ".desktop", 0 },
-	{ "/usr/share/autostart/", "autostart", FORM_DESKTOP, true, ".desktop", 0 },
-	{ "/usr/share/gdm/greeter/autostart/", "autostart", FORM_DESKTOP, true, ".desktop", 0 },
-	{ "/etc/modules", "modules", FORM_MODULES, false, NULL, 0 },
-	{ "/etc/modules-load.d/", "modules", FORM_MODULES, false, ".conf", 0 },
-	{ "/run/modules-load.d/", "modules", FORM_MODULES, false, ".conf", 0 },
-	{ "/usr/lib/modules-load.d/", "modules", FORM_MODULES, false, ".conf", 0 },
-	{ "/etc/udev/rules.d/", "udev", FORM_UDEV, false, ".rules", 0 },
-	{ "/run/udev/rules.d/", "udev", FORM_UDEV, false, ".rules", 0 },
-	{ "/usr/lib/udev/rules.d/", "udev", FORM_UDEV, false, ".rules", 0 },
-};
-
-static const struct place user_places[] = {
-	{ "/.profile", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/.bashrc", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/.bash_profile", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/.bash_login", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/.bash_logout", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/.bash_aliases", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/.zshrc", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/.zshenv", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/.zprofile", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/.zlogin", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/.kshrc", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/.config/fish/config.fish", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/.xprofile", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/.xinitrc", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/.xsession", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/.xsessionrc", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/.ssh/rc", "profile", FORM_SCRIPT, false, NULL, 0 },
-	{ "/.config/autostart/", "autostart", FORM_DESKTOP, true, ".desktop", 0 },
-	{ "/.config/systemd/user/", "systemd", FORM_UNIT, true, UNITS, 1 },
-	{ "/.local/share/systemd/user/", "systemd", FORM_UNIT, true, UNITS, 1 },
-	{ "/.config/plasma-workspace/env/", "profile", FORM_SCRIPT, true, NULL, 0 },
-};
-
-#define CAP_FILES_PER_PLACE 4096u
-
+/* A folder that was read in one form: /lib is /usr/lib on most systems, and each folder counts once. */
 struct folder_id {
 	dev_t dev;
 	ino_t ino;
+	const char *endings;
+	unsigned form;            /* 1 + form; 0: free */
 };
 
 struct walk {
@@ -115,8 +27,9 @@ struct walk {
 	const struct place *place;
 	const char *home;
 	bool user;
-	struct folder_id *done;   /* /lib is /usr/lib on most systems: each folder once */
-	size_t done_count;
+	unsigned expanded;
+	struct folder_id *done;   /* open addressing */
+	size_t done_size, done_count;
 };
 
 static bool has_ending(const char *name, const char *endings)
@@ -135,11 +48,44 @@ static bool has_ending(const char *name, const char *endings)
 	return false;
 }
 
+/* Is the file one that the place counts? A maintainer script is its package's, though no list names it. */
+static bool counts(const struct walk *w, const char *path, const struct stat *st)
+{
+	static const char dpkg[] = "/var/lib/dpkg/info/";
+	char list[PATH_MAX];
+	const char *dot = strrchr(path, '.');
+	int fd;
+
+	if (w->place->form == FORM_BINFMT_PROC && !(st->st_mode & 0444))
+		return false;
+	if (w->place->flags & PLACE_RUNS && (!(st->st_mode & 0111) || has_ending(path, ".sample")))
+		return false;
+	if (strncmp(path, dpkg, sizeof(dpkg) - 1) || !dot)
+		return true;
+	snprintf(list, sizeof(list), "%.*s.list", (int)(dot - path), path);
+	fd = rooted_open(w->h->root, list, O_PATH);
+	io_close(&fd);
+	return fd == -1 && errno == ENOENT;
+}
+
+static void start(const struct walk *w, struct startup *s, const char *path)
+{
+	memset(s, 0, sizeof(*s));
+	s->h = w->h;
+	s->place = w->place->place;
+	s->whole = w->place->flags & PLACE_WHOLE;
+	s->quiet = w->place->flags & PLACE_QUIET;
+	s->home = w->home;
+	s->user = w->user;
+	snprintf(s->path, sizeof(s->path), "%s", path);
+}
+
 /* Editors' and packages' leftovers that cron and run-parts pass over, too, are read all the same: names lie. */
 static void read_file(struct walk *w, const char *path)
 {
 	struct startup *s = w->s;
-	int fd = rooted_regular(w->h->root, path, NULL), parent;
+	struct stat st;
+	int fd = rooted_regular(w->h->root, path, &st), parent;
 	char link[4096], folder[PATH_MAX], *name;
 	ssize_t n = -1;
 
@@ -148,6 +94,8 @@ static void read_file(struct walk *w, const char *path)
 			host_missed(w->h, "some start-up files may not be read");
 		return;
 	}
+	if (!counts(w, path, &st))
+		goto out;
 	snprintf(folder, sizeof(folder), "%s", path);
 	name = strrchr(folder, '/');
 	*name++ = '\0';
@@ -158,13 +106,7 @@ static void read_file(struct walk *w, const char *path)
 	}
 	if (w->place->form == FORM_LINK && (n <= 0 || *name != 'S'))
 		goto out;
-	memset(s, 0, sizeof(*s));
-	s->h = w->h;
-	s->place = w->place->place;
-	s->whole = w->place->whole;
-	s->home = w->home;
-	s->user = w->user;
-	snprintf(s->path, sizeof(s->path), "%s", path);
+	start(w, s, path);
 	if (n > 0 && s->whole) {
 		link[n] = '\0';
 		memcpy(s->link, link, (size_t)n + 1);
@@ -172,23 +114,67 @@ static void read_file(struct walk *w, const char *path)
 		goto out;
 	}
 	forms_read(s, w->place->form, fd);
-	buf_free(&s->text);
 out:
 	close(fd);
 }
 
-static bool seen_before(struct walk *w, int fd)
+void startup_another(const struct startup *from, const char *path, enum form form)
 {
+	struct startup *s;
+	int fd = rooted_regular(from->h->root, path, NULL);
+
+	if (fd < 0)
+		return;
+	s = buf_alloc(sizeof(*s));
+	s->h = from->h;
+	s->place = from->place;
+	s->home = from->home;
+	s->user = from->user;
+	s->included = true;
+	s->whole = form == FORM_SCRIPT;
+	if (rooted_path(s->h, fd, s->path, sizeof(s->path)) == 0 && strcmp(s->path, from->path) != 0)
+		forms_read(s, form, fd);
+	close(fd);
+	free(s);
+}
+
+static struct folder_id *slot_of(const struct walk *w, const struct folder_id *id)
+{
+	size_t i = ((uint64_t)id->ino * 0x9e3779b97f4a7c15u ^ (uint64_t)id->dev * 0xff51afd7ed558ccdu ^ id->form) >> 7;
+
+	for (i &= w->done_size - 1; w->done[i].form; i = (i + 1) & (w->done_size - 1))
+		if (w->done[i].ino == id->ino && w->done[i].dev == id->dev && w->done[i].form == id->form
+		    && !strcmp(w->done[i].endings, id->endings))
+			break;
+	return &w->done[i];
+}
+
+static bool seen_before(struct walk *w, int fd, unsigned form, const char *endings)
+{
+	struct folder_id id = { .endings = endings ? endings : "", .form = form }, *slot;
 	struct stat st;
 	size_t i;
 
 	if (fstat(fd, &st) < 0)
 		return true;
-	for (i = 0; i < w->done_count; i++)
-		if (w->done[i].dev == st.st_dev && w->done[i].ino == st.st_ino)
-			return true;
-	w->done = buf_realloc(w->done, w->done_count + 1, sizeof(*w->done));
-	w->done[w->done_count++] = (struct folder_id){ st.st_dev, st.st_ino };
+	id.dev = st.st_dev;
+	id.ino = st.st_ino;
+	if (w->done_count * 2 >= w->done_size) {
+		struct folder_id *old = w->done;
+		size_t old_size = w->done_size;
+
+		w->done_size = old_size ? old_size * 2 : 1024;
+		w->done = buf_alloc(w->done_size * sizeof(*w->done));
+		for (i = 0; i < old_size; i++)
+			if (old[i].form)
+				*slot_of(w, &old[i]) = old[i];
+		free(old);
+	}
+	slot = slot_of(w, &id);
+	if (slot->form)
+		return true;
+	*slot = id;
+	w->done_count++;
 	return false;
 }
 
@@ -198,20 +184,25 @@ static int by_text(const void *a, const void *b)
 }
 
 /* In order of name, so that two scans of one machine read alike. */
-static size_t names_in(int fd, char ***names)
+size_t startup_names(int fd, size_t cap, char ***names, bool *more)
 {
 	struct dirent *d;
 	DIR *dir = fdopendir(fd);
 	size_t n = 0;
 
 	*names = NULL;
+	*more = false;
 	if (!dir) {
 		close(fd);
 		return 0;
 	}
-	while (n < CAP_FILES_PER_PLACE && (d = readdir(dir))) {
+	while ((d = readdir(dir))) {
 		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
 			continue;
+		if (n >= cap) {
+			*more = true;
+			break;
+		}
 		if (!(n & (n - 1)))
 			*names = buf_realloc(*names, n ? n * 2 : 1, sizeof(char *));
 		(*names)[n++] = buf_strdup(d->d_name);
@@ -222,47 +213,85 @@ static size_t names_in(int fd, char ***names)
 	return n;
 }
 
+static int open_folder(struct walk *w, const char *path)
+{
+	int fd = rooted_open(w->h->root, path, O_RDONLY | O_DIRECTORY);
+
+	if (fd < 0 && (errno == EACCES || errno == EPERM))
+		host_missed(w->h, "some start-up folders may not be read");
+	return fd;
+}
+
 static void read_folder(struct walk *w, const char *path, unsigned below)
 {
 	char sub[PATH_MAX], **names;
 	size_t n, i;
-	int fd = rooted_open(w->h->root, path, O_RDONLY | O_DIRECTORY), inner;
+	bool more;
+	int fd = open_folder(w, path), inner;
 
-	if (fd < 0 || seen_before(w, fd)) {
-		if (fd < 0 && (errno == EACCES || errno == EPERM))
-			host_missed(w->h, "some start-up folders may not be read");
+	if (fd < 0 || seen_before(w, fd, 1 + (unsigned)w->place->form, w->place->endings)) {
 		io_close(&fd);
 		return;
 	}
-	n = names_in(fd, &names);
+	n = startup_names(fd, CAP_FILES_PER_PLACE, &names, &more);
+	if (more)
+		host_missed(w->h, "a start-up folder holds more than %u files", CAP_FILES_PER_PLACE);
 	for (i = 0; i < n; i++) {
 		if ((size_t)snprintf(sub, sizeof(sub), "%s/%s", path, names[i]) < sizeof(sub)) {
-			if (has_ending(names[i], w->place->endings))
-				read_file(w, sub);
-			else if (below && (inner = rooted_open(w->h->root, sub, O_PATH | O_DIRECTORY)) >= 0) {
-				close(inner);
+			inner = below ? rooted_open(w->h->root, sub, O_PATH | O_DIRECTORY) : -1;
+			if (inner >= 0)
 				read_folder(w, sub, below - 1);
-			}
+			else if (has_ending(names[i], w->place->endings))
+				read_file(w, sub);
+			io_close(&inner);
 		}
 		free(names[i]);
 	}
 	free(names);
 }
 
-static void read_place(struct walk *w, const struct place *p, const char *under)
+/* `base` exists so far; `rest` of the pattern begins with "/", or is empty. */
+static void expand(struct walk *w, const char *base, const char *rest, unsigned depth)
 {
-	char path[PATH_MAX];
-	size_t n = (size_t)snprintf(path, sizeof(path), "%s%s", under, p->path);
+	char path[PATH_MAX], part[256], **names;
+	const char *star = strpbrk(rest, "*?"), *begin, *end;
+	size_t n, i;
+	bool more;
+	int fd;
 
-	if (n >= sizeof(path))
+	if ((size_t)snprintf(path, sizeof(path), "%s%s", base, rest) >= sizeof(path) || depth > CAP_PARTS_OF_PATH)
 		return;
-	w->place = p;
-	if (path[n - 1] != '/') {
-		read_file(w, path);
+	if (!star) {
+		n = strlen(path);
+		if (path[n - 1] != '/') {
+			read_file(w, path);
+			return;
+		}
+		path[n - 1] = '\0';
+		read_folder(w, path, w->place->flags & PLACE_BELOW ? 1 : 0);
 		return;
 	}
-	path[n - 1] = '\0';
-	read_folder(w, path, p->below);
+	for (begin = star; *begin != '/'; begin--)
+		;
+	end = star + strcspn(star, "/");
+	snprintf(part, sizeof(part), "%.*s", (int)(end - begin - 1), begin + 1);
+	snprintf(path, sizeof(path), "%s%.*s", base, (int)(begin - rest), rest);
+	if (w->expanded++ >= CAP_EXPANDED) {
+		host_missed(w->h, "more than %u folders would have to be searched for start-up files", CAP_EXPANDED);
+		return;
+	}
+	fd = open_folder(w, *path ? path : "/");
+	if (fd < 0)
+		return;
+	n = startup_names(fd, CAP_FILES_PER_PLACE, &names, &more);
+	for (i = 0; i < n; i++) {
+		char found[PATH_MAX];
+
+		if (!fnmatch(part, names[i], *end && end[1] ? FNM_PERIOD : 0) && (size_t)snprintf(found, sizeof(found), "%s/%s", path, names[i]) < sizeof(found))
+			expand(w, found, end, depth + 1);
+		free(names[i]);
+	}
+	free(names);
 }
 
 /* Homes of system accounts that are everybody's folders are none. */
@@ -283,7 +312,6 @@ static bool is_home(const char *home)
 
 static void read_home(struct walk *w, const char *home)
 {
-	size_t i;
 	int fd = rooted_open(w->h->root, home, O_RDONLY | O_DIRECTORY);
 
 	if (fd < 0) {
@@ -291,11 +319,13 @@ static void read_home(struct walk *w, const char *home)
 			host_missed(w->h, "other users' homes may not be read");
 		return;
 	}
-	if (!seen_before(w, fd)) {
+	if (!seen_before(w, fd, 1 + (unsigned)FORMS, NULL)) {
 		w->home = home;
 		w->user = true;
-		for (i = 0; i < sizeof(user_places) / sizeof(*user_places); i++)
-			read_place(w, &user_places[i], home);
+		for (w->place = places_user; w->place->path; w->place++) {
+			w->expanded = 0;
+			expand(w, home, w->place->path, 0);
+		}
 	}
 	close(fd);
 }
@@ -333,12 +363,14 @@ out:
 int startup_scan(struct host *h, struct err *e)
 {
 	struct walk w = { .h = h, .home = "/root" };
-	size_t i;
 
 	(void)e;
 	w.s = buf_alloc(sizeof(*w.s));
-	for (i = 0; i < sizeof(system_places) / sizeof(*system_places); i++)
-		read_place(&w, &system_places[i], "");
+	for (w.place = places_system; w.place->path; w.place++) {
+		w.expanded = 0;
+		if (!h->container || !(w.place->flags & PLACE_HOST))
+			expand(&w, "", w.place->path, 0);
+	}
 	read_homes(&w);
 	free(w.s);
 	free(w.done);

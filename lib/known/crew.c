@@ -77,12 +77,17 @@ static bool code_by_name(const char *path)
 	static const char *const suffixes[] = {
 		".ko", ".ko.xz", ".ko.zst", ".ko.gz", ".py", ".pyc", ".sh", ".bash", ".pl", ".pm", ".rb", ".lua", ".js", ".mjs",
 		".cjs", ".php", ".tcl", ".jar", ".class", ".dll", ".exe", ".sys", ".efi", ".wasm",
-		".service", ".timer", ".socket", ".path", ".desktop", ".rules",   /* start-up places */
+		".service", ".timer", ".socket", ".path", ".mount", ".desktop", ".rules", ".pth", ".hook", ".install", ".inc", ".csh", ".zsh", ".fish",
 	};
 	const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
 
 	/* What /etc/profile and new users' start-up files were copied from. */
 	if (!strncmp(path, "/usr/share/base-files/", 22))
+		return true;
+	/* Start-up places hold settings that name code. */
+	if (!strncmp(path, "/usr/lib/", 9) && ends(name, ".conf"))
+		return true;
+	if (!strncmp(path, "/usr/share/binfmts/", 19) || !strncmp(path, "/usr/share/pam", 14) || !strncmp(path, "/usr/lib/pam.d/", 15))
 		return true;
 	if (!strncmp(path, "/etc/", 5) || ends(name, ".so") || strstr(name, ".so."))
 		return true;
