@@ -14,7 +14,7 @@ struct host *host_open(const char *root, const struct judge *j, struct err *e)
 	struct stat st;
 
 	h->judge = j;
-	h->root = h->proc = -1;
+	h->root = h->proc = h->groups = -1;
 	h->began = clock_mono_ms();
 	h->unseen = json_array();
 	h->spool = spool_new();
@@ -37,6 +37,7 @@ struct host *host_open(const char *root, const struct judge *j, struct err *e)
 			err_sys(e, "cannot look at '/proc'");
 			goto fail;
 		}
+		h->groups = open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (!fstatat(h->proc, "self/ns/mnt", &st, 0))
 			h->mntns = st.st_ino;
 		if (!fstatat(h->proc, "self/ns/pid", &st, 0))
@@ -68,6 +69,7 @@ void host_close(struct host *h)
 	free(h->root_path);
 	io_close(&h->root);
 	io_close(&h->proc);
+	io_close(&h->groups);
 	dpkg_close(h->dpkg);
 	roots_free(h);
 	spool_free(h->spool);

@@ -63,6 +63,7 @@ struct host {
 	bool live;
 	const char *container;    /* names the container whose root is being read, NULL: our own (startup_scan_root) */
 	int proc;                 /* /proc */
+	int groups;               /* /sys/fs/cgroup, or -1 */
 	ino_t mntns, pidns;       /* our own namespaces, 0 unknown */
 	struct dpkg *dpkg;        /* NULL: no package database */
 	json_t *runtimes;         /* NULL: none are known */
@@ -276,6 +277,11 @@ struct pid_found { pid_t pid; const char *hidden; /* why, or NULL */ };
 size_t pids_list(struct host *h, struct pid_found **list);
 /* The same without looking for hidden ones, of any folder like /proc. Sorted. */
 size_t pids_listed(int dir, pid_t **list);
+
+/* ---- groups.c: control groups ---- */
+
+/* All processes that the groups below /sys/fs/cgroup, open, list. Caller frees *list. */
+size_t groups_listed(int groups, pid_t **list);
 
 /* ---- maps.c: /proc/PID/maps ---- */
 

@@ -140,7 +140,7 @@ static int take_fileless(struct host *h, const char *name, struct piece **p, str
 	return 0;
 }
 
-static int take(struct host *h, const char *name, bool hidden, struct err *e)
+static int take(struct host *h, const char *name, const char *hidden, struct err *e)
 {
 	char path[PATH_MAX] = "", taint[PATH_MAX];
 	struct buf text = { 0 };
@@ -160,7 +160,7 @@ static int take(struct host *h, const char *name, bool hidden, struct err *e)
 		piece_sign(h, p, "module-no-file", "the module %s is loaded, and /lib/modules holds no such file", name);
 	}
 	if (hidden)
-		piece_sign(h, p, "module-hidden", "/sys/module has %s, /proc/modules does not", name);
+		piece_sign(h, p, "module-hidden", "%s has %s, /proc/modules does not", hidden, name);
 	snprintf(taint, sizeof(taint), "/sys/module/%s/taint", name);
 	if (io_slurp_at(AT_FDCWD, taint, 256, &text) > 0 && buf_str(&text)[0] > ' ')
 		piece_sign(h, p, "module-tainted", "the kernel marks %s with %.8s", name, buf_str(&text));
@@ -203,11 +203,65 @@ static int take_hidden(struct host *h, const struct buf *list, struct err *e)
 
 			if (io_slurp_at(h->proc, "modules", CAP_SLURP, &again) >= 0 && !is_listed(&again, d->d_name)
 			    && !access(path, F_OK))
-				rc = take(h, d->d_name, true, e);
+				rc = take(h, d->d_name, "/sys/module", e);
 			buf_free(&again);
 		}
 	}
 	closedir(dir);
+	return rc;
+}
+
+/* "ffffffffc0401000 t name\t[module]"; the kernel lends names to what is no module. */
+static bool module_of(const char *line, size_t n, char *name, size_t size)
+{
+	const char *open = n && line[n - 1] == ']' ? memrchr(line, '[', n) : NULL;
+	size_t k;
+
+	if (!open || open == line || (open[-1] != '\t' && open[-1] != ' '))
+		return false;
+	k = (size_t)(line + n - 1 - (open + 1));
+	if (!k || k >= size || !strncmp(open + 1, "__builtin", 9) || (k == 3 && !strncmp(open + 1, "bpf", 3)))
+		return false;
+	snprintf(name, size, "%.*s", (int)k, open + 1);
+	return true;
+}
+
+static int take_if_unlisted(struct host *h, const struct buf *list, const char *name, struct err *e)
+{
+	struct buf again = { 0 };
+	int rc = 0;
+
+	if (!is_listed(list, name) && io_slurp_at(h->proc, "modules", CAP_SLURP, &again) >= 0 && !is_listed(&again, name))
+		rc = take(h, name, "/proc/kallsyms", e);
+	buf_free(&again);
+	return rc;
+}
+
+/* The kernel's table of symbols: some megabytes, read in pieces; those of one module stand together. */
+static int take_from_symbols(struct host *h, const struct buf *list, struct err *e)
+{
+	static char block[65536];
+	char name[256], last[256] = "";
+	size_t have = 0, n;
+	int fd = openat(h->proc, "kallsyms", O_RDONLY | O_CLOEXEC), rc = 0;
+	ssize_t got;
+	char *p, *stop;
+
+	while (!rc && fd >= 0 && (got = read(fd, block + have, sizeof(block) - have)) > 0) {
+		have += (size_t)got;
+		for (p = block; !rc && (stop = memchr(p, '\n', have - (size_t)(p - block))); p = stop + 1) {
+			n = (size_t)(stop - p);
+			if (!module_of(p, n, name, sizeof(name)) || !strcmp(name, last))
+				continue;
+			memcpy(last, name, sizeof(last));
+			rc = take_if_unlisted(h, list, name, e);
+		}
+		have -= (size_t)(p - block);
+		if (have == sizeof(block))
+			have = 0;
+		memmove(block, p, have);
+	}
+	io_close(&fd);
 	return rc;
 }
 
@@ -225,12 +279,14 @@ int modules_scan(struct host *h, struct err *e)
 		size_t n = strcspn(p, " \n");
 
 		snprintf(name, sizeof(name), "%.*s", (int)(n < 255 ? n : 255), p);
-		rc = *name ? take(h, name, false, e) : 0;
+		rc = *name ? take(h, name, NULL, e) : 0;
 		p += strcspn(p, "\n");
 		p += *p == '\n';
 	}
 	if (!rc)
 		rc = take_hidden(h, &list, e);
+	if (!rc)
+		rc = take_from_symbols(h, &list, e);
 out:
 	buf_free(&list);
 	return rc;

@@ -92,9 +92,10 @@ static long likely(int proc, long most)
 	return last > 0 && !went_round && last + 1024 < most ? last + 1024 : most;
 }
 
+/* What hooks one call may have forgotten the other. */
 static bool answers(pid_t pid)
 {
-	return !kill(pid, 0) || errno == EPERM;
+	return !kill(pid, 0) || errno == EPERM || getsid(pid) >= 0;
 }
 
 /* A thread's number answers as well, but it is no process of its own. */
@@ -132,6 +133,67 @@ static size_t keep_hidden(int proc, struct pid_found *found, size_t from, size_t
 		n = kept;
 	}
 	return n;
+}
+
+static size_t add_unlisted(const pid_t *list, size_t n, const pid_t *groups, size_t members, pid_t *out, size_t room)
+{
+	size_t i, k, count = 0;
+
+	for (i = 0; i < members && count < room; i++) {
+		if (listed(list, n, groups[i]))
+			continue;
+		for (k = 0; k < count && out[k] != groups[i]; k++)
+			;
+		if (k == count)
+			out[count++] = groups[i];
+	}
+	return count;
+}
+
+static bool among(const pid_t *list, size_t n, pid_t pid)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (list[i] == pid)
+			return true;
+	return false;
+}
+
+/* Whom the control groups list and /proc does not, again and again: who was just born or just ended is in neither for long. */
+static size_t find_grouped(const struct host *h, struct pid_found *found, size_t count, size_t room)
+{
+	enum { MOST = 64, ROUNDS = 3 };
+	const struct timespec pause = { .tv_nsec = 5000000 };
+	pid_t suspect[MOST], again[MOST], *list = NULL, *groups = NULL;
+	size_t n, members, suspects = 0, i, k, rounds;
+
+	for (rounds = 0; rounds < ROUNDS && (!rounds || suspects); rounds++) {
+		if (rounds)
+			nanosleep(&pause, NULL);
+		/* whoever is born in between is in the list that is made later */
+		members = groups_listed(h->groups, &groups);
+		n = pids_listed(h->proc, &list);
+		k = add_unlisted(list, n, groups, members, again, MOST);
+		if (!rounds) {
+			memcpy(suspect, again, k * sizeof(*again));
+			suspects = k;
+		}
+		for (i = 0; i < suspects;)
+			if (among(again, k, suspect[i]))
+				i++;
+			else
+				suspect[i] = suspect[--suspects];
+		free(list);
+		free(groups);
+	}
+	for (i = 0; i < suspects && count < room; i++) {
+		for (k = 0; k < count && found[k].pid != suspect[i]; k++)
+			;
+		if (k == count)
+			found[count++] = (struct pid_found){ suspect[i], "its control group lists it, but the list of processes does not" };
+	}
+	return count;
 }
 
 static bool covered(int proc, pid_t pid)
@@ -207,8 +269,10 @@ size_t pids_list(struct host *h, struct pid_found **out)
 		(*out)[count++] = (struct pid_found){ list[i], why };
 	}
 	/* hidepid hides others' processes from ordinary users; only root can tell hiding from privacy */
-	if (!geteuid())
+	if (!geteuid()) {
 		count = find_unlisted(h, list, n, *out, count, n + MOST_HIDDEN);
+		count = find_grouped(h, *out, count, n + MOST_HIDDEN);
+	}
 	if (any_covered) {
 		int fd = fresh_proc();
 

@@ -106,6 +106,64 @@ static void hiding(void)
 		;
 }
 
+static struct piece *module(struct host *h, const char *name)
+{
+	char text[300], sha256[DIGEST_HEX];
+
+	snprintf(text, sizeof(text), "kernel module %s, of which no file was found\n", name);
+	digest_bytes(text, strlen(text), sha256);
+	return piece_find(h, sha256);
+}
+
+/* Lists that disagree: control groups and /proc, the kernel's symbols and /proc/modules. */
+static void disagreeing(void)
+{
+	char path[] = "/tmp/muss-pids.XXXXXX";
+	struct err e;
+	struct judge *j = judge_load("rules/criteria.json", &e);
+	struct host *h = host_open(NULL, j, &e);
+	struct pid_found *found;
+	const struct piece *p;
+	size_t n;
+	bool there;
+	int top;
+
+	if (!h || !mkdtemp(path) || (top = open(path, O_RDONLY | O_DIRECTORY)) < 0)
+		exit(1);
+	mkdirat(top, "pids", 0755);
+	mkdirat(top, "pids/a", 0755);
+	mkdirat(top, "pids/a/b", 0755);
+	put(top, "pids/cgroup.procs", "1\n0\n");
+	/* no process has that number: nothing but the group tells of it */
+	put(top, "pids/a/b/cgroup.procs", "4194303\n");
+	close(h->groups);
+	h->groups = dup(top);
+	n = pids_list(h, &found);
+	if (!geteuid())
+		OK(why(found, n, 4194303, &there) && there, "a process that its control group alone lists is hidden");
+	OK(!why(found, n, 1, &there) && there, "one that both list is not");
+	free(found);
+	unlinkat(top, "pids/a/b/cgroup.procs", 0);
+	n = pids_list(h, &found);
+	OK(!why(found, n, 4194303, &there) && !there, "nor one that no list has");
+	free(found);
+	put(top, "modules", "muss_listed 16384 0 - Live 0x0\n");
+	put(top, "kallsyms", "0000 T start\n0000 t a\t[muss_listed]\n0000 t b\t[muss_hidden]\n0000 t c\t[bpf]\n0000 t d\t[__builtin__ftrace]\n"
+		"0000 t e[3]\n[x]\n\n0000 t f\t[]\n0000 t g\t[muss_last]");
+	close(h->proc);
+	h->proc = dup(top);
+	OK(modules_scan(h, &e) == 0, "modules");
+	p = module(h, "muss_hidden");
+	OK(p && piece_signed(p, "module-hidden"), "a module that the symbols alone tell of is hidden");
+	p = module(h, "muss_listed");
+	OK(p && !piece_signed(p, "module-hidden"), "one that both tell of is not");
+	OK(!module(h, "bpf") && !module(h, "__builtin__ftrace") && !module(h, "x") && !module(h, "3"), "nor what is no module");
+	host_close(h);
+	judge_free(j);
+	close(top);
+	io_rmtree(AT_FDCWD, path, &e);
+}
+
 int main(void)
 {
 	pid_t *list;
@@ -122,5 +180,6 @@ int main(void)
 	free(list);
 	close(proc);
 	hiding();
+	disagreeing();
 	return unit_end();
 }
