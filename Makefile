@@ -149,9 +149,12 @@ asan: $(call tested,$(BUILD)/san)
 demo: all
 	@t/demo.sh $(BUILD)
 
-# The suspicious half of those observations: every technique of testdata/catalogue, thirty times (as root; minutes).
+# Those observations: every technique of testdata/catalogue, thirty times, and what honest machines run; both told with what
+# a whitelist of the packages drops (as root; a quarter of an hour).
 observe: all
-	@nice t/catalogue.sh $(BUILD) -o testdata/labelled/suspicious.ndjson
+	@nice $(BUILD)/bin/mwhite -q build -o $(BUILD)/packages.idx --dpkg >/dev/null
+	@KNOWN=$(BUILD)/packages.idx nice t/catalogue.sh $(BUILD) -o testdata/labelled/suspicious.ndjson
+	@KNOWN=$(BUILD)/packages.idx nice t/observe-benign.sh $(BUILD) testdata/labelled/benign.ndjson
 
 # The criteria's weights and threshold, from the labelled observations; t/derive.bats holds the shipped ones to it.
 derive: $(BUILD)/t/derive

@@ -12,20 +12,21 @@ def score: group_by(.group) | map(map(.weight) | (max as $m | if $m > 0 then $m 
 | [inputs
 	| select(.signs | length > 0)
 	| . as $piece
+	| ((has("known") | not) or .known.kept != null) as $left
 	| ([.sightings[] | select(.pid) | .pid | tostring] | unique) as $pids
 	| ([.paths[] | select(type == "string")] + [.sightings[] | .file | select(type == "string")] | map($by_path[.] // empty) | unique) as $owners
 	| ($pids | map($by_pid[.] // "") | unique) as $holders
-	| if $owners != [] then {id: $owners[], kind, signs}
-	  elif ($holders | length) == 1 and $holders[0] != "" then {id: $holders[0], kind, signs}
+	| if $owners != [] then {id: $owners[], kind, $left, signs}
+	  elif ($holders | length) == 1 and $holders[0] != "" then {id: $holders[0], kind, $left, signs}
 	  else
 		$holders[] | select(. != "") as $id
 		| [$pids[] | select($by_pid[.] == $id)] as $mine
 		| ([$piece.sightings[] | select(.pages_modified) | .pid | tostring | select(IN($mine[]))] != []) as $modified
-		| {$id, kind: $piece.kind, signs: [$piece.signs[] | select((.reason | tostring) as $r
+		| {$id, kind: $piece.kind, $left, signs: [$piece.signs[] | select((.reason | tostring) as $r
 			| any($mine[]; . as $p | $r | test("\\bprocess \($p)\\b")) or ($modified and .name == "text-modified"))]}
 		| select(.signs != [])
 	  end
-	| {id, kind, score: (.signs | score), signs: [.signs[].name]}]
+	| {id, kind, score: (.signs | score), signs: [.signs[].name]} + if .left then {} else {left} end]
 | group_by(.id) | map({key: .[0].id, value: map(del(.id)) | sort_by(-.score)}) | from_entries | . as $seen
 | $planned[]
 | .[0] as $id

@@ -4,12 +4,13 @@
 # usage: catalogue.sh BUILD [-n VARIATIONS] [-f FIRST] [-s SEED] [-t TECHNIQUE]... [-o FILE] [-p] [-j JOBS]
 #   -f   the first variation's number (1); a variation depends on the seed, its technique and its number alone
 #   -p   only print the plan
+# KNOWN=INDEX: pieces of code that this whitelist would drop are marked, "left":false: they are never sent in.
 # It ends with 1 when a specimen could not be planted, which its line then says.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 64
 
 usage() {
-	sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+	sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
 	exit 64
 }
 [ $# -ge 1 ] || usage
@@ -344,6 +345,9 @@ observe() { # N: what mscan says in machine N of what stands there
 		>"$WORK/manifest.$n" 2>"$WORK/errors.$n" || return 1
 	machine_run "m$n" env MUSS_SHARE="$MUSS_SHARE" ASAN_OPTIONS="${ASAN_OPTIONS:-}:verify_asan_link_order=0" "$BIN/mscan" -q \
 		>"$WORK/case.$n" 2>>"$WORK/errors.$n" || return 1
+	if [ -n "${KNOWN:-}" ]; then
+		"$BIN/mwhite" -q -d "$KNOWN" --keep-all <"$WORK/case.$n" >"$WORK/marked.$n" 2>>"$WORK/errors.$n" && mv "$WORK/marked.$n" "$WORK/case.$n" || return 1
+	fi
 	bsdtar -xOf "$WORK/case.$n" 'code/*/about.json' 2>>"$WORK/errors.$n" |
 		jq -c -n --argjson seed "$seed" --argjson variation "$n" --slurpfile techniques "$CATALOGUE/techniques.json" \
 			--rawfile manifest "$WORK/manifest.$n" --rawfile plan "$WORK/plan.$n" -f t/catalogue.jq >"$WORK/seen.$n" || return 1
