@@ -311,6 +311,28 @@ of_kind() { jq -r --arg k "$1" 'select(.kind == $k) | .sha256' x/code/*/about.js
 	no_sign "$(sha "$ACTOR")" high-entropy
 }
 
+@test "data behind the image, and names made to be misread" {
+	cp "$ACTOR" plain
+	cp "$ACTOR" padded && head -c 64 /dev/zero >>padded
+	cp "$ACTOR" loaded && head -c 200 /dev/urandom >>loaded
+	strip -o bare "$ACTOR" && cp bare bareloaded && head -c 200 /dev/urandom >>bareloaded
+	printf 'int x = 1;\n' | cc -c -x c -o object.o - && head -c 400 /dev/urandom >>object.o
+	scan -f plain padded loaded bare bareloaded object.o
+	for f in loaded bareloaded; do has_sign "$(sha $f)" appended-data; done
+	for f in plain padded bare object.o; do no_sign "$(sha $f)" appended-data; done
+	about "$(sha loaded)" '[.signs[] | select(.name == "appended-data") | .reason] == ["200 bytes follow the image that its headers describe"]'
+	mkdir "a b" "c "
+	cp bare "a b/c d" && cp loaded "c /x" && cp padded $'n\u200bx'
+	scan -f "a b" "c " $'n\u200bx'
+	no_sign "$(sha bare)" odd-name
+	has_sign "$(sha loaded)" odd-name
+	has_sign "$(sha padded)" odd-name
+	# no program of a package has such data or such a name
+	command -v jq gcc bash | xargs readlink -f | xargs mscan -o c.case -f
+	opened
+	[ -z "$(jq -r '.signs[].name' x/code/*/about.json | grep -xE 'appended-data|odd-name')" ]
+}
+
 # root FILES: a root of its own with some programs that start-up files can name
 fabricate() {
 	mkdir -p r/{usr/bin,opt,root/.cache,root/.config/autostart,home/u/.config/systemd/user,var/spool/cron/crontabs} \

@@ -90,6 +90,45 @@ bool disguise_hidden(const char *path)
 	return false;
 }
 
+/* Characters that show as nothing, as a blank, or that turn the rest of a line round (Unicode, general categories Cf and Zs),
+ * by their UTF-8. */
+static size_t invisible(const unsigned char *p)
+{
+	static const char *const marks[] = {
+		"\xc2\xa0", "\xc2\xad", "\xd8\x9c", "\xe1\x9a\x80", "\xe1\xa0\x8e", "\xe2\x80\x80", "\xe2\x80\x81", "\xe2\x80\x82",
+		"\xe2\x80\x83", "\xe2\x80\x84", "\xe2\x80\x85", "\xe2\x80\x86", "\xe2\x80\x87", "\xe2\x80\x88", "\xe2\x80\x89",
+		"\xe2\x80\x8a", "\xe2\x80\x8b", "\xe2\x80\x8c", "\xe2\x80\x8d", "\xe2\x80\x8e", "\xe2\x80\x8f", "\xe2\x80\xa8",
+		"\xe2\x80\xa9", "\xe2\x80\xaa", "\xe2\x80\xab", "\xe2\x80\xac", "\xe2\x80\xad", "\xe2\x80\xae", "\xe2\x80\xaf",
+		"\xe2\x81\x9f", "\xe2\x81\xa0", "\xe2\x81\xa1", "\xe2\x81\xa2", "\xe2\x81\xa3", "\xe2\x81\xa4", "\xe2\x81\xa6",
+		"\xe2\x81\xa7", "\xe2\x81\xa8", "\xe2\x81\xa9", "\xe3\x80\x80", "\xe3\x85\xa4", "\xef\xbb\xbf",
+	};
+	size_t i, n;
+
+	for (i = 0; *p >= 0xc2 && i < sizeof(marks) / sizeof(*marks); i++) {
+		n = strlen(marks[i]);
+		if (!strncmp((const char *)p, marks[i], n))
+			return n;
+	}
+	return 0;
+}
+
+bool disguise_odd(const char *path)
+{
+	const unsigned char *p = (const unsigned char *)path;
+
+	for (; *p; p++) {
+		if (*p < ' ' || *p == 0x7f || invisible(p))
+			return true;
+		/* a blank at a name's end or beginning, and a name of dots alone */
+		if (*p == ' ' && (p[1] == '/' || !p[1] || (p > (const unsigned char *)path && p[-1] == '/')))
+			return true;
+		if (*p == '/' && p[1] == '.' && p[2] == '.' && p[3] == '.' && (!p[3 + strspn((const char *)p + 3, ".")]
+		                                                              || p[3 + strspn((const char *)p + 3, ".")] == '/'))
+			return true;
+	}
+	return false;
+}
+
 bool disguise_temporary(const char *path)
 {
 	static const char *const places[] = { "/tmp/", "/var/tmp/", "/dev/", "/run/shm/", "/run/user/", "/var/run/user/" };

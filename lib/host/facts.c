@@ -14,6 +14,7 @@
 #define MAX_SECTIONS 256
 #define SAMPLES 64
 #define SAMPLE 4096
+#define APPENDED 64               /* bytes behind the image that are no padding */
 #define HIGH_ENTROPY 7.2          /* x86-64 code measures 5.8 to 6.6, deflated data 7.9 */
 
 struct segment {
@@ -26,6 +27,7 @@ struct elf_facts {
 	unsigned type;
 	uint64_t section_offset;
 	unsigned section_count, names_at, section_size;
+	uint64_t end;             /* of the headers and their tables */
 	struct segment segment[MAX_SEGMENTS];
 	size_t segments;
 };
@@ -56,6 +58,11 @@ static int read_header(int fd, struct elf_facts *f)
 	table = f->is64 ? u.h64.e_phoff : u.h32.e_phoff;
 	count = f->is64 ? u.h64.e_phnum : u.h32.e_phnum;
 	size = f->is64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
+	f->end = f->is64 ? sizeof(u.h64) : sizeof(u.h32);
+	if (f->section_offset < CAP_BODY && f->section_offset + (uint64_t)f->section_count * f->section_size > f->end)
+		f->end = f->section_offset + (uint64_t)f->section_count * f->section_size;
+	if (table < CAP_BODY && table + (uint64_t)count * size > f->end)
+		f->end = table + (uint64_t)count * size;
 	for (i = 0; i < count && i < MAX_SEGMENTS; i++) {
 		union { Elf64_Phdr p64; Elf32_Phdr p32; } ph;
 
@@ -139,6 +146,38 @@ static bool upx_magic(int fd, uint64_t size)
 	return n > 0 && memmem(tail, (size_t)n, "UPX!", 4);
 }
 
+/* Where what the headers describe ends: segments, sections, and the tables of both. */
+static uint64_t image_end(int fd, const struct elf_facts *f)
+{
+	uint64_t end = f->end;
+	size_t i;
+
+	for (i = 0; i < f->segments; i++)
+		if (f->segment[i].size < CAP_BODY && f->segment[i].offset < CAP_BODY && f->segment[i].offset + f->segment[i].size > end)
+			end = f->segment[i].offset + f->segment[i].size;
+	for (i = 0; f->section_offset && i < f->section_count && i < MAX_SECTIONS; i++) {
+		union { Elf64_Shdr s64; Elf32_Shdr s32; } sh;
+		uint64_t offset, size;
+
+		if (!read_at(fd, f->section_offset + i * f->section_size, &sh, f->section_size))
+			break;
+		offset = f->is64 ? sh.s64.sh_offset : sh.s32.sh_offset;
+		size = f->is64 ? sh.s64.sh_size : sh.s32.sh_size;
+		if ((f->is64 ? sh.s64.sh_type : sh.s32.sh_type) != SHT_NOBITS && offset < CAP_BODY && size < CAP_BODY && offset + size > end)
+			end = offset + size;
+	}
+	return end;
+}
+
+/* Kernel modules are objects, and have their signature there. */
+static void appended(struct host *h, struct piece *p, int fd, const struct elf_facts *f, uint64_t size)
+{
+	uint64_t end = f->type == ET_REL || f->section_count > MAX_SECTIONS ? size : image_end(fd, f);
+
+	if (size > end && size - end > APPENDED)
+		piece_sign(h, p, "appended-data", "%llu bytes follow the image that its headers describe", (unsigned long long)(size - end));
+}
+
 void facts_look(struct host *h, struct piece *p, int fd, uint64_t size)
 {
 	struct elf_facts f;
@@ -157,6 +196,7 @@ void facts_look(struct host *h, struct piece *p, int fd, uint64_t size)
 	entropy = code_entropy(fd, &f);
 	if (entropy > HIGH_ENTROPY)
 		piece_sign(h, p, "high-entropy", "its code has %.2f bits a byte", entropy);
+	appended(h, p, fd, &f, size);
 }
 
 bool facts_textrel(int fd)

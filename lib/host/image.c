@@ -127,6 +127,8 @@ static void place_signs(struct host *h, struct piece *p, const char *path, const
 			piece_sign(h, p, "unowned", "no package owns %s%s", path, where);
 		if (disguise_hidden(path))
 			piece_sign(h, p, "hidden-folder", "%s is hidden%s", path, where);
+		if (disguise_odd(path))
+			piece_sign(h, p, "odd-name", "%s is named so as to be misread%s", path, where);
 		if (disguise_temporary(path))
 			piece_sign(h, p, "temporary-place", "%s is a place for temporary data%s", path, where);
 		if (name && disguise_service(name + 1, path))

@@ -166,6 +166,7 @@ bool disguise_kernel_thread(const char *name);        /* "[...]", or like one of
 /* A system service of that name belongs elsewhere than at path. */
 bool disguise_service(const char *name, const char *path);
 bool disguise_hidden(const char *path);               /* a component begins with a dot, or is made to be overlooked */
+bool disguise_odd(const char *path);                  /* a component is made to be misread: blanks at an end, control characters */
 bool disguise_temporary(const char *path);
 
 /* ---- dpkg.c: which files packages own ---- */

@@ -86,7 +86,8 @@ enum maps_kind maps_classify(const struct map *m)
 {
 	if (m->path[0] == '[' && strncmp(m->path, "[anon", 5) && strncmp(m->path, "[heap", 5) && strncmp(m->path, "[stack", 6))
 		return MAPS_KERNEL;
-	if (!m->inode)
+	/* the first System V segment of a namespace has the number 0, and its mapping no inode therefore */
+	if (!m->inode && strncmp(m->path, "/SYSV", 5))
 		return MAPS_ANON;
 	if (m->path[0] == '[')
 		return MAPS_SHARED;

@@ -22,7 +22,8 @@ static void parses(void)
 		"zz-10 r-xp 0 0:0 0\n"
 		"1-2 rwxs 0 0:1 5 /dev/zero (deleted)\n"
 		"1-2 r-xp 0 0:1 5 /memfd:x (deleted)\n"
-		"1-2 r-xp 0 fe:0 5 /dev/zero (deleted)";
+		"1-2 r-xp 0 fe:0 5 /dev/zero (deleted)\n"
+		"1-2 r-xs 0 0:1 0 /SYSV00000000 (deleted)";
 	const char *p = text;
 	struct map m;
 
@@ -38,6 +39,7 @@ static void parses(void)
 	OK(maps_next(&p, &m) == 1 && maps_classify(&m) == MAPS_SHARED, "shared memory");
 	OK(maps_next(&p, &m) == 1 && maps_classify(&m) == MAPS_FILE, "a memory file");
 	OK(maps_next(&p, &m) == 1 && maps_classify(&m) == MAPS_FILE, "a deleted file that only looks like shared memory");
+	OK(maps_next(&p, &m) == 1 && maps_classify(&m) == MAPS_SHARED, "System V's first segment");
 	OK(maps_next(&p, &m) == 0, "the end");
 }
 

@@ -20,6 +20,11 @@ static void disguises(void)
 	OK(disguise_hidden("/root/.cache/x") && disguise_hidden("/tmp/.x") && disguise_hidden("/opt/ /x") && disguise_hidden("/x/.../y"),
 	   "hidden");
 	OK(!disguise_hidden("/root/x.y") && !disguise_hidden("/root/.bashrc"), "not hidden");
+	OK(disguise_odd("/opt/x ") && disguise_odd("/opt/x /y") && disguise_odd("/opt/ x") && disguise_odd("/opt/...") && disguise_odd("/opt/..../x")
+	   && disguise_odd("/opt/a\nb") && disguise_odd("/opt/a\x7f") && disguise_odd("/opt/\xe2\x80\xaex") && disguise_odd("/opt/s\xc2\xa0t"),
+	   "names that are made to be misread");
+	OK(!disguise_odd("/opt/a b/c d") && !disguise_odd("/opt/...x") && !disguise_odd("/opt/x...") && !disguise_odd("/opt/\xc3\xa4\xe2\x80\x93\xe6\x97\xa5")
+	   && !disguise_odd("/opt/\xff\xc2") && !disguise_odd("relative"), "and names that are only strange");
 	OK(disguise_temporary("/tmp/x") && disguise_temporary("/dev/shm/a/b") && !disguise_temporary("/tmpx") && !disguise_temporary("/usr/tmp2"),
 	   "temporary places");
 }
