@@ -81,6 +81,7 @@ compiler() { # CLASS: sets $cc, a command line
 	case $1 in
 	dynamic) choices=(gcc gcc clang tcc) ;;
 	gnu) choices=(gcc gcc clang musl static) ;;
+	quick) choices=(gcc tcc tcc tcc musl) ;;
 	esac
 	pick one "${choices[@]}"
 	pick level -O0 -O1 -O2 -O2 -O3 -Os
@@ -108,6 +109,8 @@ place_of() { # CLASS: sets $place, a path nobody has yet
 		memory) pick folder "${MEMORY_PLACES[@]}" ;;
 		service) pick folder "${STATE_PLACES[@]}" && pick name "${SERVICES[@]}" ;;
 		thread) pick folder "${STATE_PLACES[@]}" && pick name "[kworker" "kthreadd" "[ksoftirqd" "kswapd0" "rcu_sched" "migration" && [[ $name != \[* ]] || name+=] ;;
+		shadow) folder=/opt/@/bin && pick name ls cat grep id ps ip sudo ;;
+		mount) folder=/mnt/@ ;;
 		owned) folder=/usr/bin && pick name "${OWNED[@]}" ;;
 		*) pick folder "${SYSTEM_PLACES[@]}" "${STATE_PLACES[@]}" ;;
 		esac
@@ -204,7 +207,7 @@ build_program() { # ID ACT CLASS BUILD LAYOUT
 	pick pages 1 1 2 3 4 8 16 32
 	pick beat 50 100 200 200 500
 	pick forks 0 0 0 1 2
-	[ "$2" != hollow ] && [ "$2" != traced ] && [[ $2 != inject_* ]] || forks=0
+	[ "$2" != hollow ] && [ "$2" != traced ] && [ "$2" != thread ] && [[ $2 != inject_* ]] || forks=0
 	[ -z "$names" ] || extra="-DNAME='\"$process_name\"'"
 	file=$WORK/files/$1
 	case $4 in
@@ -251,17 +254,20 @@ fill() { # TEXT: @PLACE@ and the like, in $filled
 	filled=${filled//@NAME@/$entry_name}
 	filled=${filled//@HOME@/$home}
 	filled=${filled//@USER@/$user}
+	filled=${filled//@DIR@/${place%/*}}
+	filled=${filled//@LIBRARY@/$library_place}
 }
 
-plan_entry() { # JSON lines of entries, one picked
-	local one lines
+plan_entry() { # entries, a line each, of which one is picked
+	local one lines library_given
 	mapfile -t lines <<<"$1"
 	pick one "${lines[@]}"
-	IFS=$'\x1f' read -r entry entry_text entry_mode entry_append entry2 entry2_text <<<"$one"
+	IFS=$'\x1f' read -r entry entry_text entry_mode entry_append entry2 entry2_text library_given <<<"$one"
 	name_of; entry_name=$word
 	pick user root anna bert carla
 	home=/home/$user
 	[ "$user" != root ] || home=/root
+	[ -z "$library_given" ] || { fill "$library_given"; library_place=$filled; }
 	fill "$entry"; entry=$filled
 	fill "$entry_text"; entry_text=$filled
 	fill "$entry2"; entry2=$filled
@@ -288,17 +294,18 @@ plan_one() { # VARIATION, and the technique's fields
 	case $how in
 	entry | entry_program)
 		random 3
-		if [ "$R" = 0 ]; then make_script any "$id"; else build_program "$id" "$act" any "" "$layout_word" >&3; fi
+		if [ "$R" = 0 ]; then make_script any "$id"; else build_program "$id" "$act" quick "" "$layout_word" >&3; fi
 		;;
 	entry_only | entry_gone | script*) ;;
-	preload_* | audit_*) build_library "$id" >&3 ;;
+	preload* | audit_* | entry_library) build_library "$id" >&3 ;;
+	copied_interpreter) ;;
 	*) build_program "$id" "$act" "$cc_class" "$build_class" "$layout_word" >&3 ;;
 	esac
 	case $how in
 	with_library) build_library "$id" >&3 ;;
 	esac
 	case $how in
-	with_library | preload_* | audit_*)
+	with_library | preload* | audit_* | entry_library)
 		local program=$place
 		pick R system state hidden temporary
 		place_of "$R"
@@ -306,7 +313,7 @@ plan_one() { # VARIATION, and the technique's fields
 		[ -n "$program" ] && place=$program
 		;;
 	shared_file) name_of; library_place=/dev/shm/$word.$id ;;
-	memfd_script) name_of; library_place=/var/lib/$word/$id ;;
+	memfd_script | copied_interpreter) name_of; library_place=/var/lib/$word/$id ;;
 	esac
 	[ -z "$entries" ] || plan_entry "$entries"
 	printf '%s' "$id"
@@ -329,7 +336,7 @@ plan() {
 			plan_one "$n" >>"$WORK/plan.$n"
 		done
 	done 4< <(jq -r '.[] | [.name, .plant, .act // "plain", .place // "any", .names // "", .build // "", .cc // "any", .script // "", .layout // 0,
-		((.entries // []) | map([.file, .text // "", .mode // "644", (if .append then "1" else "" end), .file2 // "", .text2 // ""]
+		((.entries // []) | map([.file, .text // "", .mode // "644", (if .append then "1" else "" end), .file2 // "", .text2 // "", .library // ""]
 			| map(gsub("\\\\"; "\\\\") | gsub("\n"; "\\n")) | join("\u001f")) | join("\u001e"))]
 		| map(tostring) | join("\u001f")' "$CATALOGUE/techniques.json") 3>>"$WORK/commands"
 }
@@ -369,8 +376,11 @@ if [ -n "$only_plan" ]; then
 fi
 [ "$(id -u)" -eq 0 ] || { echo "catalogue: needs root" >&2; exit 77; }
 for t in pack noise bare; do gcc -O2 -o "$WORK/$t" "$CATALOGUE/$t.c" || exit 69; done
-xargs -d '\n' -P "$jobs" -n 1 nice sh -c <"$WORK/commands" 2>"$WORK/errors.build" ||
-	{ echo "catalogue: not all specimens could be built" >&2; head -n 5 "$WORK/errors.build" >&2; exit 69; }
+xargs -d '\n' -P "$jobs" -n 1 sh -c '{ eval "$1"; } 2>&1 || echo "failed: $1"' sh <"$WORK/commands" >"$WORK/errors.build"
+if grep -B 5 '^failed: ' "$WORK/errors.build" >&2; then
+	echo "catalogue: not all specimens could be built" >&2
+	exit 69
+fi
 MACHINE_KEEP=$PWD
 machine_network || exit 69
 bad=0

@@ -189,38 +189,68 @@ static inline __attribute__((always_inline)) long trap3(long nr, long a, long b,
 	return r;
 }
 
-/* Goes on from memory alone: what of the program was mapped is no more. Needs no library and no data. */
-ALONE static void hollow(uintptr_t from, size_t n, const char *scratch)
+struct alone {
+	uintptr_t from;         /* what is unmapped before it sleeps */
+	size_t size;
+	char scratch[32];
+};
+
+/* Goes on from wherever it was copied to. Needs no library and no data. */
+ALONE static void *sleeper(void *data)
 {
+	struct alone *a = data;
 	volatile struct { long s, ns; } pause;   /* volatile: no constant is fetched from what is no more */
 	int i;
 
-	trap3(SYS_munmap, (long)from, (long)n, 0);
+	if (a->size)
+		trap3(SYS_munmap, (long)a->from, (long)a->size, 0);
 	pause.s = 0;
 	pause.ns = BEAT * 1000000L;
-	for (i = 0; i < LIFE_SECONDS * 1000 / BEAT && !trap3(SYS_access, (long)scratch, 0, 0); i++)
+	for (i = 0; i < LIFE_SECONDS * 1000 / BEAT && !trap3(SYS_access, (long)a->scratch, 0, 0); i++)
 		trap3(SYS_nanosleep, (long)&pause, 0, 0);
 	trap3(SYS_exit_group, 0, 0, 0);
 	__builtin_unreachable();
 }
 
-UNUSED static void act_hollow(int argc, char **argv)
+/* The sleeper's copy, in memory that no file backs. */
+static void *(*copy_of_sleeper(void))(void *)
 {
-	void (*function)(uintptr_t, size_t, const char *) = hollow;
+	void *(*function)(void *) = sleeper;
 	unsigned char *code = region(PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE), *from;
-	uintptr_t begin = (uintptr_t)__executable_start & ~(uintptr_t)(PAGE - 1);
 
-	(void)argc;
-	(void)argv;
 	memcpy(&from, &function, sizeof(from));
 	payload(code, PAGES * PAGE);
 	memcpy(code + 512, from, 1024);
-	memcpy(code + 2048, SCRATCH, sizeof(SCRATCH));
 	rights(code, PAGES * PAGE, PROT_READ | PROT_EXEC | (LAYOUT & 1 ? PROT_WRITE : 0));
-	ready();
 	from = code + 512;
 	memcpy(&function, &from, sizeof(function));
-	function(begin, ((uintptr_t)etext + PAGE - 1 - begin) & ~(size_t)(PAGE - 1), (const char *)code + 2048);
+	return function;
+}
+
+/* What of the program was mapped is no more. */
+UNUSED static void act_hollow(int argc, char **argv)
+{
+	void *(*function)(void *) = copy_of_sleeper();
+	uintptr_t begin = (uintptr_t)__executable_start & ~(uintptr_t)(PAGE - 1);
+	static struct alone alone = { .scratch = SCRATCH };
+
+	(void)argc;
+	(void)argv;
+	alone.from = begin;
+	alone.size = ((uintptr_t)etext + PAGE - 1 - begin) & ~(size_t)(PAGE - 1);
+	ready();
+	function(&alone);
+}
+
+UNUSED static void act_thread(int argc, char **argv)
+{
+	static struct alone alone = { .scratch = SCRATCH };
+	pthread_t thread;
+
+	(void)argc;
+	(void)argv;
+	if (pthread_create(&thread, NULL, copy_of_sleeper(), &alone))
+		give_up("thread");
 }
 #endif
 

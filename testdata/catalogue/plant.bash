@@ -82,6 +82,23 @@ plant_by_loader() {
 	start /lib64/ld-linux-x86-64.so.2 "$place"
 }
 
+# The same program under another name, which runs a script.
+plant_copied_interpreter() {
+	put "$interpreter" "$place" 755
+	put "$script" "$library_place" 644
+	start "$place" ${interpreter_option:+"$interpreter_option"} "$library_place"
+}
+
+# Its file system is mounted nowhere any more.
+plant_detached() {
+	mkdir -p "${place%/*}"
+	mount -t tmpfs -o size=32m none "${place%/*}"
+	put "$file" "$place" 755
+	start "$place"
+	marked
+	umount -l "${place%/*}"
+}
+
 plant_setuid() {
 	put "$file" "$place" "$([ "$variant" = 0 ] && echo 6755 || echo 4711)"
 	if [ "$variant" = 2 ]; then start setpriv --reuid=nobody --clear-groups "$place"; else start "$place"; fi
@@ -124,10 +141,20 @@ plant_injected() {
 	done
 }
 
+# Comes last: from here on every program that starts is given the library.
 plant_preload_file() {
 	put "$library" "$library_place" 755
 	printf '%s\n' "$library_place" >>/etc/ld.so.preload
 	say entry /etc/ld.so.preload
+}
+
+# What it was forced into keeps the library when the file is as it was.
+plant_preloaded_then_hidden() {
+	put "$library" "$library_place" 755
+	[ ! -e /etc/ld.so.preload ] || cp /etc/ld.so.preload "$MARKS/preload"
+	printf '%s\n' "$library_place" >>/etc/ld.so.preload
+	honest_process
+	if [ -e "$MARKS/preload" ]; then cat "$MARKS/preload" >/etc/ld.so.preload; else rm /etc/ld.so.preload; fi
 }
 
 plant_preload_environment() {
@@ -201,6 +228,11 @@ plant_entry() {
 	[ "$variant" = 0 ] || start "$place"
 }
 
+plant_entry_library() {
+	put "$library" "$library_place" 755
+	plant_entry_only
+}
+
 plant_entry_gone() {
 	plant_entry_only
 }
@@ -220,18 +252,21 @@ people() {
 }
 
 plant() { # PLAN
-	local id how file script library library_place place host parent interpreter interpreter_option variant pad
+	local last id how file script library library_place place host parent interpreter interpreter_option variant pad
 	local entry entry_text entry_mode entry_append entry2 entry2_text honest pids=()
 	[ -e /.muss-scratch ] || { echo "plant: this is no scratch root" >&2; return 1; }
 	mkdir -p "$MARKS" && chmod 1777 "$MARKS"
 	mkfifo "$MARKS/fifo"
 	people
-	while IFS=$'\x1f' read -r id how file script library library_place place host parent interpreter interpreter_option variant pad \
-		entry entry_text entry_mode entry_append entry2 entry2_text <&9; do
-		"plant_$how" 9<&-
-	done 9<"$1"
+	for last in '' 1; do
+		while IFS=$'\x1f' read -r id how file script library library_place place host parent interpreter interpreter_option variant pad \
+			entry entry_text entry_mode entry_append entry2 entry2_text <&9; do
+			case $how in preloaded_then_hidden | preload_file) [ -n "$last" ] || continue ;; *) [ -z "$last" ] || continue ;; esac
+			"plant_$how" 9<&-
+		done 9<"$1"
+	done
 	while IFS=$'\x1f' read -r id how _ _ _ _ _ _ _ _ _ variant _ <&9; do
-		case $how in preload_file | entry_only | entry_gone) continue ;; entry | entry_program) [ "$variant" != 0 ] || continue ;; esac
+		case $how in preload_file | entry_only | entry_gone | entry_library) continue ;; entry | entry_program) [ "$variant" != 0 ] || continue ;; esac
 		marked || say failed "it does not run"
 		pids=("$MARKS/$id".*)
 		printf '%s\n' "${pids[@]}" | sed -n 's/.*\.\([0-9][0-9]*\)$/\1/p' | while read -r pid; do say pid "$pid"; done
