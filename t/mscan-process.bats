@@ -300,6 +300,31 @@ packed() {
 	[ "$(cat out)" = left ]
 }
 
+@test "a script that came through a pipe and was read to its end, and one that stands in the arguments" {
+	mkfifo rest
+	printf '%s\n' '$| = 1; print "ready\n"; open(F, "<", "rest"); <F>;' | perl - >ready 3>&- 4>&- &
+	pid=$!
+	until grep -q ready ready; do sleep 0.02; done
+	scan -p "$pid"
+	s=$(of_text $'the script that the interpreter /usr/bin/perl reads from a pipe, in which nothing is left\n')
+	has_sign "$s" script-piped
+	no_sign "$s" script-inline
+	echo go >rest
+	wait "$pid"
+	start sh -c 'echo ready; read -r x <rest'
+	scan -p "$pid"
+	s=$(of_text 'echo ready; read -r x <rest')
+	has_sign "$s" script-inline
+	no_sign "$s" script-piped
+	echo go >rest
+	# a file that is a script is neither
+	printf 'echo ready\nread -r x <rest\n' >s.sh
+	start sh s.sh
+	scan -p "$pid"
+	for n in script-inline script-piped loader-run; do no_sign "$(sha s.sh)" "$n"; done
+	echo go >rest
+}
+
 @test "a script that stands in the shell's own input, in a file without a name" {
 	mkfifo fifo
 	{ echo 'bash <<"END"'; head -c 100000 /dev/zero | tr '\0' '#'; printf '\necho ready\nread -r x <fifo\nEND\n'; } >outer

@@ -311,6 +311,32 @@ of_kind() { jq -r --arg k "$1" 'select(.kind == $k) | .sha256' x/code/*/about.js
 	no_sign "$(sha "$ACTOR")" high-entropy
 }
 
+@test "a program that the loader was started for by hand" {
+	loader=$(readelf -p .interp "$ACTOR" | awk '/lib/ { print $NF }')
+	start "$loader" "$ACTOR" plain
+	scan -p "$pid"
+	has_sign "$(sha "$ACTOR")" loader-run
+	kill "$pid"
+	start "$ACTOR" plain
+	scan -p "$pid"
+	no_sign "$(sha "$ACTOR")" loader-run
+}
+
+@test "a program of no package that listens" {
+	[ -d /var/lib/dpkg/info ] || skip "no package database"
+	start "$ACTOR" listen
+	scan -p "$pid"
+	has_sign "$(sha "$ACTOR")" listener-unowned
+	kill "$pid"
+	start "$ACTOR" connected
+	scan -p "$pid"
+	no_sign "$(sha "$ACTOR")" listener-unowned
+	# one that a package owns
+	start perl -e 'use Socket; socket(S, PF_INET, SOCK_STREAM, 0); bind(S, sockaddr_in(0, INADDR_LOOPBACK)); listen(S, 1); $| = 1; print "ready\n"; sleep 60'
+	scan -p "$pid"
+	jq -es 'all([.signs[].name] | index("listener-unowned") == null)' x/code/*/about.json
+}
+
 @test "data behind the image, and names made to be misread" {
 	cp "$ACTOR" plain
 	cp "$ACTOR" padded && head -c 64 /dev/zero >>padded

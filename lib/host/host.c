@@ -65,7 +65,8 @@ void host_close(struct host *h)
 	free(h->pieces);
 	free(h->index);
 	free(h->seen);
-	free(h->raw);
+	free(h->raw.inode);
+	free(h->listening.inode);
 	free(h->root_path);
 	io_close(&h->root);
 	io_close(&h->proc);

@@ -56,6 +56,11 @@ struct piece {
 	bool looked_into;         /* the file's own signs are there */
 };
 
+struct inodes {
+	uint64_t *inode;          /* in order */
+	size_t count;
+};
+
 struct host {
 	const struct judge *judge;
 	int root;                 /* the root folder */
@@ -79,8 +84,8 @@ struct host {
 	struct seen *seen;        /* open addressing, piece NULL: free */
 	size_t seen_size, seen_count;
 
-	uint64_t *raw;            /* inodes of raw and packet sockets */
-	size_t raws;
+	struct inodes raw;        /* raw and packet sockets */
+	struct inodes listening;  /* TCP sockets that wait for callers */
 
 	int64_t began;            /* clock_mono_ms */
 	double seconds;
@@ -314,6 +319,7 @@ void pagemap_free(struct page_runs *r);
 void sockets_load(struct host *h);
 /* The first raw or packet socket among the process's descriptors; 0: none. */
 uint64_t sockets_raw(const struct host *h, const struct proc *p);
+uint64_t sockets_listening(const struct host *h, const struct proc *p);   /* the first that waits for callers */
 
 /* ---- text.c: code pages that differ from their file ---- */
 

@@ -122,6 +122,30 @@ static int take_file(struct run *r, int fd, const struct stat *open, struct piec
 	return where == MAPPED_HERE || where == MAPPED_ELSEWHERE ? 0 : keep(r, fd, *p);
 }
 
+/* A script of which no byte can be had: words that name it stand for it. Takes the text. */
+static int take_words(struct run *r, char *text, struct piece **p)
+{
+	struct spool *spool = r->h->spool;
+	char sha256[DIGEST_HEX];
+	size_t n = strlen(text);
+	int64_t offset;
+	int rc = 0;
+
+	digest_bytes(text, n, sha256);
+	*p = piece_get(r->h, sha256, "script", n);
+	if (!(*p)->part_count) {
+		rc = spool_begin(spool, n, &offset, r->e);
+		if (!rc)
+			rc = spool_put(spool, offset, text, n, r->e);
+		if (!rc)
+			piece_part(*p, "body", offset, n);
+	}
+	free(text);
+	if (!rc)
+		piece_sight(*p, sighting(r));
+	return rc;
+}
+
 /* What is left in the pipe that it reads its script from: copied, so that it stays there. */
 static int take_pipe(struct run *r, int fd, struct piece **p)
 {
@@ -136,9 +160,11 @@ static int take_pipe(struct run *r, int fd, struct piece **p)
 		n = read(ours[0], text, sizeof(text));
 	if (n > 0)
 		rc = take_text(r, text, (size_t)n, "pipe", p);
+	else if (!n)   /* nobody feeds it any more, and it still runs: most interpreters read to the end before they begin */
+		rc = take_words(r, buf_printf("the script that the interpreter %s reads from a pipe, in which nothing is left\n", r->exe), p);
 	if (*p)
 		piece_sign(r->h, *p, "script-piped", "process %d (%s) reads its script from a pipe; %zd bytes were left in it", (int)r->proc->pid,
-		           r->proc->comm, n);
+		           r->proc->comm, n > 0 ? n : 0);
 	close(ours[0]);
 	close(ours[1]);
 	return rc;
@@ -320,32 +346,15 @@ static int open_descriptor(const struct run *r, bool *is)
 static int take_gone(struct run *r, struct piece **p)
 {
 	const struct dpkg *d = roots_dpkg(r->h, r->proc->root);
-	char *text, sha256[DIGEST_HEX];
 	struct stat none = { 0 };
-	int64_t offset;
-	size_t n;
-	int rc = 0;
 
 	if (*r->arg != '/' || (r->proc->root && !r->proc->root->known) || (d && dpkg_owns(d, r->arg)))
 		return 0;
-	text = buf_printf("the script %s of the interpreter %s, of which no file was found\n", r->arg, r->exe);
-	n = strlen(text);
-	digest_bytes(text, n, sha256);
-	*p = piece_get(r->h, sha256, "script", n);
-	if (!(*p)->part_count) {
-		rc = spool_begin(r->h->spool, n, &offset, r->e);
-		if (!rc)
-			rc = spool_put(r->h->spool, offset, text, n, r->e);
-		if (!rc)
-			piece_part(*p, "body", offset, n);
-	}
-	free(text);
-	if (rc < 0)
+	if (take_words(r, buf_printf("the script %s of the interpreter %s, of which no file was found\n", r->arg, r->exe), p) < 0)
 		return -1;
 	image_place_seen(r->h, *p, r->arg, &none, r->proc);
 	piece_sign(r->h, *p, "script-gone", "process %d (%s) runs the script %s, which is there no more", (int)r->proc->pid, r->proc->comm,
 	           r->arg);
-	piece_sight(*p, sighting(r));
 	return 0;
 }
 
@@ -375,6 +384,9 @@ static int take(struct run *r, enum script_kind kind, struct piece **p)
 	if (kind == SCRIPT_INLINE) {
 		text = script_text(r->argv + r->skip, r->argc - r->skip, r->name);
 		rc = text ? take_text(r, text, strlen(text), NULL, p) : 0;
+		if (*p)
+			piece_sign(r->h, *p, "script-inline", "process %d (%s) was given its program among its arguments", (int)r->proc->pid,
+			           r->proc->comm);
 		free(text);
 		return rc;
 	}
@@ -390,6 +402,8 @@ static int take(struct run *r, enum script_kind kind, struct piece **p)
 		rc = take_open(r, fd, p);
 	else if (kind == SCRIPT_FILE && !descriptor && errno == ENOENT)
 		rc = take_gone(r, p);
+	if (*p && !strncmp(r->name, "ld-", 3))
+		piece_sign(r->h, *p, "loader-run", "process %d has it run by the loader %s", (int)r->proc->pid, r->exe);
 	io_close(&fd);
 	return rc;
 }

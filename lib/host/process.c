@@ -382,6 +382,7 @@ static void process_signs(struct look *l, struct piece *script, const char *hidd
 	const char *arg = proc_arg(p, 0);
 	struct piece *main = script ? script : l->exe;
 	uint64_t raw = sockets_raw(h, p);
+	uint64_t listening = piece_signed(main, "unowned") || piece_signed(main, "deleted") || piece_signed(main, "memfd") ? sockets_listening(h, p) : 0;
 
 	if (disguise_kernel_thread(p->comm))
 		piece_sign(h, main, "kernel-thread-name", "process %d calls itself %s", (int)p->pid, p->comm);
@@ -399,6 +400,8 @@ static void process_signs(struct look *l, struct piece *script, const char *hidd
 	if (raw)
 		piece_sign(h, main, "raw-socket", "process %d holds the raw socket %llu", (int)p->pid, (unsigned long long)raw);
 	rights_look(h, p, &l->exe_stat, l->exe, main);
+	if (listening)
+		piece_sign(h, main, "listener-unowned", "process %d listens on the socket %llu", (int)p->pid, (unsigned long long)listening);
 	threads_look(h, p, l->spans, l->span_count, main);
 	if (l->has_text && l->all_opened && !l->exe_mapped)
 		piece_sign(h, l->exe, "exe-unmapped", "process %d has nothing of its own program %s mapped", (int)p->pid, l->exe_path);

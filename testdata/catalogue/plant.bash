@@ -182,8 +182,9 @@ plant_script_stdin() {
 
 plant_script_pipe() {
 	case $interpreter in
-	*awk) { cat "$script"; exec sleep 600; } | setsid "$interpreter" -f /dev/stdin >/dev/null 2>&1 & ;;
-	*) if [ "$variant" = 0 ]; then cat "$script"; else cat "$script" && sleep 600; fi | setsid "$interpreter" - >/dev/null 2>&1 & ;;
+	*awk) cat "$script" | setsid "$interpreter" -f /dev/stdin >/dev/null 2>&1 & ;;
+	*/python3 | */perl) cat "$script" | setsid "$interpreter" - >/dev/null 2>&1 & ;;
+	*) { cat "$script"; printf ': more\n: and more\n'; [ "$variant" = 0 ] || exec sleep 600; } | setsid "$interpreter" -s >/dev/null 2>&1 & ;;
 	esac
 }
 

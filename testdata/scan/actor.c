@@ -5,7 +5,9 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -118,6 +120,18 @@ static void act(const char *mode, const char *arg)
 			exit(3);
 	} else if (!strcmp(mode, "named")) {
 		prctl(PR_SET_NAME, arg);
+	} else if (!strcmp(mode, "listen") || !strcmp(mode, "connected")) {
+		int fd = socket(AF_INET, SOCK_STREAM, 0), other = socket(AF_INET, SOCK_STREAM, 0);
+		struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+		socklen_t n = sizeof(at);
+
+		if (bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, 1) < 0 || getsockname(fd, (struct sockaddr *)&at, &n) < 0)
+			exit(3);
+		if (!strcmp(mode, "connected")) {
+			if (connect(other, (struct sockaddr *)&at, n) < 0 || accept(fd, NULL, NULL) < 0)
+				exit(3);
+			close(fd);
+		}
 	} else if (!strcmp(mode, "raw")) {
 		if (socket(AF_INET, SOCK_RAW, 1) < 0)
 			exit(3);
