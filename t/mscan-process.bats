@@ -325,6 +325,20 @@ packed() {
 	echo go >rest
 }
 
+@test "a script that came as a descriptor, which is closed by now" {
+	mkfifo rest
+	printf '%s\n' '$| = 1; print "ready\n"; open(F, "<", "rest"); <F>;' >s.pl
+	perl /dev/fd/7 7<s.pl >ready 3>&- 4>&- &
+	pid=$!
+	until grep -q ready ready; do sleep 0.02; done
+	rm s.pl
+	scan -p "$pid"
+	s=$(of_text $'the script of the interpreter /usr/bin/perl, which it read from /dev/fd/7 and closed\n')
+	has_sign "$s" script-gone
+	echo go >rest
+	wait "$pid"
+}
+
 @test "a script that stands in the shell's own input, in a file without a name" {
 	mkfifo fifo
 	{ echo 'bash <<"END"'; head -c 100000 /dev/zero | tr '\0' '#'; printf '\necho ready\nread -r x <fifo\nEND\n'; } >outer

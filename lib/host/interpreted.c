@@ -358,6 +358,16 @@ static int take_gone(struct run *r, struct piece **p)
 	return 0;
 }
 
+/* Perl closes what it was given as a descriptor. */
+static int take_closed(struct run *r, struct piece **p)
+{
+	if (take_words(r, buf_printf("the script of the interpreter %s, which it read from %s and closed\n", r->exe, r->arg), p) < 0)
+		return -1;
+	piece_sign(r->h, *p, "script-gone", "process %d (%s) read its script from %s, which it has closed", (int)r->proc->pid, r->proc->comm,
+	           r->arg);
+	return 0;
+}
+
 /* What a shell holds open is what it runs, whatever the name leads to by now. */
 static int open_script(const struct run *r)
 {
@@ -400,8 +410,8 @@ static int take(struct run *r, enum script_kind kind, struct piece **p)
 		fd = open_script(r);
 	if (fd >= 0)
 		rc = take_open(r, fd, p);
-	else if (kind == SCRIPT_FILE && !descriptor && errno == ENOENT)
-		rc = take_gone(r, p);
+	else if (kind == SCRIPT_FILE && errno == ENOENT)
+		rc = descriptor ? take_closed(r, p) : take_gone(r, p);
 	if (*p && !strncmp(r->name, "ld-", 3))
 		piece_sign(r->h, *p, "loader-run", "process %d has it run by the loader %s", (int)r->proc->pid, r->exe);
 	io_close(&fd);
