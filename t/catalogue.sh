@@ -68,6 +68,7 @@ SYSTEM_PLACES=(/usr/bin /usr/sbin /usr/local/bin /usr/local/sbin /usr/libexec /u
 STATE_PLACES=(/var/lib/@ /var/cache/@ /var/log/@ /srv/@ /home/anna/@ /root/@ /etc/@ /var/opt/@ /media/@)
 HIDDEN_PLACES=(/root/.@ /home/bert/.config/.@ /var/lib/.@ /usr/lib/.@ /usr/share/fonts/.@ /etc/.@ /var/spool/.@/x /opt/.@/bin /root/.cache/@)
 ODD_PLACES=('/usr/lib/...' '/var/lib/ /@' '/usr/lib/@ ' '/home/anna/.. ' '/var/cache/...@' '/etc/ @' '/usr/share/@ /x' '/srv/ ' $'/opt/\xe2\x80\x8b@' $'/var/lib/@\x01')
+DROPPED_PLACES=(/usr/bin /usr/local/bin /usr/local/sbin /tmp/@ /var/tmp /dev/shm)
 TEMPORARY_PLACES=(/tmp /var/tmp /tmp/@ /var/tmp/@ /tmp/.@ /var/tmp/systemd-private-@)
 MEMORY_PLACES=(/dev/shm /dev/shm/@ /dev/shm/.@ /run/user/1000/@ /dev/@)
 SERVICES=(sshd dbus-daemon systemd-udevd systemd-journald cron rsyslogd systemd-logind nginx polkitd agetty systemd-resolved dhclient)
@@ -106,6 +107,7 @@ place_of() { # CLASS: sets $place, a path nobody has yet
 		hidden) pick folder "${HIDDEN_PLACES[@]}" ;;
 		odd) pick folder "${ODD_PLACES[@]}" ;;
 		temporary) pick folder "${TEMPORARY_PLACES[@]}" ;;
+		dropped) pick folder "${DROPPED_PLACES[@]}" ;;
 		memory) pick folder "${MEMORY_PLACES[@]}" ;;
 		service) pick folder "${STATE_PLACES[@]}" && pick name "${SERVICES[@]}" ;;
 		thread) pick folder "${STATE_PLACES[@]}" && pick name "[kworker" "kthreadd" "[ksoftirqd" "kswapd0" "rcu_sched" "migration" && [[ $name != \[* ]] || name+=] ;;
@@ -296,7 +298,7 @@ plan_one() { # VARIATION, and the technique's fields
 		random 3
 		if [ "$R" = 0 ]; then make_script any "$id"; else build_program "$id" "$act" quick "" "$layout_word" >&3; fi
 		;;
-	entry_only | entry_gone | script*) ;;
+	entry_only | entry_gone | script* | setuid_shell) ;;
 	preload* | audit_* | entry_library) build_library "$id" >&3 ;;
 	copied_interpreter) ;;
 	*) build_program "$id" "$act" "$cc_class" "$build_class" "$layout_word" >&3 ;;

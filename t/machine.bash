@@ -59,7 +59,7 @@ for d in null zero full random urandom tty; do : >dev/$d; mount --bind /dev/$d d
 mkdir dev/pts dev/shm
 mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
 mount -t tmpfs -o mode=1777 shm dev/shm
-ln -s pts/ptmx dev/ptmx; ln -s /proc/self/fd dev/fd
+ln -s pts/ptmx dev/ptmx; ln -s /proc/self/fd dev/fd; ln -s fd/0 dev/stdin; ln -s fd/1 dev/stdout; ln -s fd/2 dev/stderr
 mount -t tmpfs -o mode=0755 run run
 mount -t tmpfs -o mode=1777,size=64m tmp tmp
 mkdir -p ".$keep"   # it may stand below /tmp or /run

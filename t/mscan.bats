@@ -305,8 +305,13 @@ of_kind() { jq -r --arg k "$1" 'select(.kind == $k) | .sha256' x/code/*/about.js
 	no_sign "$(sha upx)" no-section-table
 	printf '.globl _start\n.text\n_start: ret\n.incbin "noise"\n' >n.s
 	cc -nostdlib -static -o dense n.s
-	scan -f dense
+	# and a tenth of that among honest code
+	head -c 60000 noise >some
+	printf '.globl _start\n.text\n_start: ret\n.rept 150000\nmov %%rax, 8(%%rsp)\n.endr\n.incbin "some"\n' >s.s
+	cc -nostdlib -static -o sparse s.s
+	scan -f dense sparse
 	has_sign "$(sha dense)" high-entropy
+	has_sign "$(sha sparse)" high-entropy
 	scan -f "$ACTOR"
 	no_sign "$(sha "$ACTOR")" high-entropy
 }
@@ -335,6 +340,21 @@ of_kind() { jq -r --arg k "$1" 'select(.kind == $k) | .sha256' x/code/*/about.js
 	start perl -e 'use Socket; socket(S, PF_INET, SOCK_STREAM, 0); bind(S, sockaddr_in(0, INADDR_LOOPBACK)); listen(S, 1); $| = 1; print "ready\n"; sleep 60'
 	scan -p "$pid"
 	jq -es 'all([.signs[].name] | index("listener-unowned") == null)' x/code/*/about.json
+}
+
+@test "a program that runs with its file's capabilities, wherever it stands" {
+	need_root
+	[ -d /var/lib/dpkg/info ] || skip "no package database"
+	cp "$ACTOR" caps
+	setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 caps || skip "no capabilities here"
+	start ./caps plain
+	scan -p "$pid"
+	has_sign "$(sha caps)" capability-unowned
+	kill "$pid"
+	setfattr -x security.capability caps
+	start ./caps plain
+	scan -p "$pid"
+	no_sign "$(sha caps)" capability-unowned
 }
 
 @test "data behind the image, and names made to be misread" {

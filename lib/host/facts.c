@@ -14,6 +14,8 @@
 #define MAX_SECTIONS 256
 #define SAMPLES 64
 #define SAMPLE 4096
+#define DENSE_ENTROPY 7.8         /* of 4096 bytes: random ones measure 7.94 to 7.97, OpenSSL's tables of constants 7.8 */
+#define DENSE_SAMPLES 4u
 #define APPENDED 64               /* bytes behind the image that are no padding */
 #define HIGH_ENTROPY 7.2          /* x86-64 code measures 5.8 to 6.6, deflated data 7.9 */
 
@@ -77,8 +79,9 @@ static int read_header(int fd, struct elf_facts *f)
 	return 0;
 }
 
-/* Samples spread over the executable segments; a quarter megabyte tells the entropy to a hundredth. */
-static double code_entropy(int fd, const struct elf_facts *f)
+/* Samples spread over the executable segments; a quarter megabyte tells the entropy to a hundredth. *dense: how many of them
+ * are as dense as compressed data by themselves, which the mean does not show where much honest code stands around them. */
+static double code_entropy(int fd, const struct elf_facts *f, unsigned *dense)
 {
 	static unsigned char bytes[SAMPLES * SAMPLE];
 	uint64_t total = 0, step, at;
@@ -98,6 +101,7 @@ static double code_entropy(int fd, const struct elf_facts *f)
 		for (at = 0; at + SAMPLE <= s->size && n + SAMPLE <= sizeof(bytes); at += step) {
 			if (!read_at(fd, s->offset + at, bytes + n, SAMPLE))
 				break;
+			*dense += entropy_of(bytes + n, SAMPLE) > DENSE_ENTROPY;
 			n += SAMPLE;
 		}
 	}
@@ -182,6 +186,7 @@ void facts_look(struct host *h, struct piece *p, int fd, uint64_t size)
 {
 	struct elf_facts f;
 	const char *section;
+	unsigned dense = 0;
 	double entropy;
 
 	if (read_header(fd, &f) < 0)
@@ -193,9 +198,11 @@ void facts_look(struct host *h, struct piece *p, int fd, uint64_t size)
 		piece_sign(h, p, "packer-section", "it has a section %s", section);
 	else if (upx_magic(fd, size))
 		piece_sign(h, p, "packer-section", "it bears UPX's mark");
-	entropy = code_entropy(fd, &f);
+	entropy = code_entropy(fd, &f, &dense);
 	if (entropy > HIGH_ENTROPY)
 		piece_sign(h, p, "high-entropy", "its code has %.2f bits a byte", entropy);
+	else if (dense >= DENSE_SAMPLES)
+		piece_sign(h, p, "high-entropy", "%u of %u samples of its code are as dense as compressed data", dense, SAMPLES);
 	appended(h, p, fd, &f, size);
 }
 

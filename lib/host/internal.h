@@ -394,6 +394,8 @@ void rights_look(struct host *h, const struct proc *p, const struct stat *exe, s
 /* ---- privileged.c: setuid files and such with capabilities ---- */
 
 int privileged_scan(struct host *h, struct err *e);
+/* The same of a file that runs, wherever it stands. */
+void privileged_running(struct host *h, struct piece *p, int fd, const char *path);
 
 /* ---- script.c: what an interpreter's arguments say ---- */
 

@@ -59,21 +59,33 @@ static bool powerful_tool(const char *name)
 	return script_interpreter(name);
 }
 
+/* n: of its bytes that were read, or -1. */
+static uint64_t given(const struct vfs_ns_cap_data *c, ssize_t n)
+{
+	if (n < (ssize_t)XATTR_CAPS_SZ_1)
+		return 0;
+	return c->data[0].permitted | c->data[0].inheritable
+		| (n >= (ssize_t)XATTR_CAPS_SZ_2 ? (uint64_t)(c->data[1].permitted | c->data[1].inheritable) << 32 : 0);
+}
+
 /* The capabilities that the file gives (permitted, or inheritable with the caller's): 0 none. */
 static uint64_t file_capabilities(int dir, const char *name)
 {
-	struct vfs_ns_cap_data c;
+	struct vfs_ns_cap_data c = { 0 };
 	char path[PATH_MAX];
-	ssize_t n;
 
 	if (snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir, name) >= (int)sizeof(path))
 		return 0;
-	memset(&c, 0, sizeof(c));
-	n = lgetxattr(path, "security.capability", &c, sizeof(c));
-	if (n < (ssize_t)XATTR_CAPS_SZ_1)
-		return 0;
-	return c.data[0].permitted | c.data[0].inheritable
-		| (n >= (ssize_t)XATTR_CAPS_SZ_2 ? (uint64_t)(c.data[1].permitted | c.data[1].inheritable) << 32 : 0);
+	return given(&c, lgetxattr(path, "security.capability", &c, sizeof(c)));
+}
+
+void privileged_running(struct host *h, struct piece *p, int fd, const char *path)
+{
+	struct vfs_ns_cap_data c = { 0 };
+	uint64_t capabilities = given(&c, fgetxattr(fd, "security.capability", &c, sizeof(c)));
+
+	if (capabilities && piece_signed(p, "unowned"))
+		piece_sign(h, p, "capability-unowned", "%s has the capabilities %llx", path, (unsigned long long)capabilities);
 }
 
 static json_t *sighting(const char *path, const struct stat *st, uint64_t capabilities)

@@ -155,6 +155,8 @@ static int take_exe(struct look *l)
 	if (fd < 0)
 		return -1;
 	l->exe = take_running(l, fd, link, true, &l->exe_stat, l->exe_path);
+	if (l->exe)
+		privileged_running(l->h, l->exe, fd, l->exe_path);
 	close(fd);
 	l->exe_where = l->where;
 	if (!l->exe)

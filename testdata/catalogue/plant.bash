@@ -104,11 +104,16 @@ plant_setuid() {
 	if [ "$variant" = 2 ]; then start setpriv --reuid=nobody --clear-groups "$place"; else start "$place"; fi
 }
 
+# Nobody runs it.
+plant_setuid_shell() {
+	put "/usr/bin/$(set -- dash bash env find perl; shift "$((variant + ${#place} % 3))"; echo "$1")" "$place" 4755
+}
+
 # CAP_NET_RAW and more, as the kernel keeps them: version 2, effective, permitted, inheritable, in two words each.
 plant_capabilities() {
-	local caps=(0020 00200000 00002000)
+	local caps=(00200000 80000000 00002000)
 	put "$file" "$place" 755
-	setfattr -n security.capability -v "0x01000002${caps[variant]}$([ "${#caps[variant]}" = 4 ] && echo 0000)000000000000000000000000" "$place" ||
+	setfattr -n security.capability -v "0x01000002${caps[variant]}000000000000000000000000" "$place" ||
 		say failed "no capabilities"
 	start "$place"
 }
@@ -267,7 +272,7 @@ plant() { # PLAN
 		done 9<"$1"
 	done
 	while IFS=$'\x1f' read -r id how _ _ _ _ _ _ _ _ _ variant _ <&9; do
-		case $how in preload_file | entry_only | entry_gone | entry_library) continue ;; entry | entry_program) [ "$variant" != 0 ] || continue ;; esac
+		case $how in preload_file | entry_only | entry_gone | entry_library | setuid_shell) continue ;; entry | entry_program) [ "$variant" != 0 ] || continue ;; esac
 		marked || say failed "it does not run"
 		pids=("$MARKS/$id".*)
 		printf '%s\n' "${pids[@]}" | sed -n 's/.*\.\([0-9][0-9]*\)$/\1/p' | while read -r pid; do say pid "$pid"; done
