@@ -16,7 +16,7 @@
 #define DEFAULT_INDEX DEFAULT_FOLDER "/scan.idx"
 
 static const char usage[] =
-	"usage: mscan [-bqvz] [-i index] [-w index] [-R root] [-s score] [-p pid | -f path ...] [-o file]\n"
+	"usage: mscan [-bqvz] [--budget percent] [--patience seconds] [-i index] [-w index] [-R root] [-s score] [-p pid | -f path ...] [-o file]\n"
 	"       mscan --list-signs | --explain sign\n"
 	"\n"
 	"Finds the code that runs on this machine or starts by itself, and writes a case.\n"
@@ -30,7 +30,9 @@ static const char usage[] =
 	"  --no-index     remember nothing\n"
 	"  -w index       leave out what the whitelist index knows, as 'mwhite -d index' does\n"
 	"  -s score       only code of at least this score; 'submit': of the score at which code is sent to the centre\n"
-	"  -b             in the background: only when the machine has nothing else to do\n"
+	"  -b             in the background: only when the machine has nothing else to do, and slower while others wait\n"
+	"  --budget percent  take no more than that of one processor core\n"
+	"  --patience seconds  give up on a file or process that does not answer for so long (default: 10)\n"
 	"  -z             compress the case with zstd\n"
 	"  -o file        write the case there (default: standard output)\n"
 	"  --list-signs   all signs with their groups and weights (~: estimated)\n"
@@ -43,7 +45,7 @@ static const char usage[] =
 	"\n"
 	"exit: 0 done (what could not be seen is in the case), 64 usage, 66 no such input, 74 output failed, 78 criteria\n";
 
-enum { OPT_LIST = 256, OPT_EXPLAIN, OPT_REHASH, OPT_NO_INDEX };
+enum { OPT_LIST = 256, OPT_EXPLAIN, OPT_REHASH, OPT_NO_INDEX, OPT_BUDGET, OPT_PATIENCE };
 
 static int list_signs(const struct judge *j)
 {
@@ -103,17 +105,17 @@ static int put_bytes(void *ctx, const char *path, int fd, int64_t offset, uint64
 	return caseout_end(out, e);
 }
 
-static int write_case(struct host *h, const char *path, bool zstd, double least, const struct index *known, struct err *e)
+static int write_case(struct host *h, json_t *profile, const char *path, bool zstd, double least, const struct index *known, struct err *e)
 {
 	struct host_sink sink = { .about = put_about, .bytes = put_bytes };
 	struct atomic *a = atomic_open(path, 0600, false, e);
 	struct caseout *out = a ? caseout_open(atomic_fd(a), zstd, e) : NULL;
 	struct output o = { out, known };
-	json_t *profile = out ? host_profile(h, e) : NULL, *head = NULL;
+	json_t *head = NULL;
 	int rc = -1;
 
-	if (profile) {
-		head = casefilter_new_case("mscan", profile);
+	if (out) {
+		head = casefilter_new_case("mscan", json_incref(profile));
 		sink.ctx = &o;
 		rc = caseout_json(out, "case.json", head, e);
 	}
@@ -162,24 +164,82 @@ static struct cache *open_cache(const char *path, bool rehash)
 	return cache_open(path, stamp, rehash);
 }
 
+struct job {
+	const struct judge *j;
+	const char *root, *index, *remember, *out;
+	char **files;             /* ends with NULL; NULL: not these but the machine */
+	pid_t pid;
+	bool zstd, idle, rehash;
+	double least, budget;
+};
+
+static int inspect(void *ctx, struct err *e)
+{
+	const struct job *job = ctx;
+	struct index *known = NULL;
+	struct host *h = NULL;
+	struct cache *cache = NULL;
+	json_t *profile = NULL;
+	const char *missed;
+	char **file;
+	int rc = -1;
+
+	host_pace(job->budget, job->idle);
+	if (job->index && !(known = index_open(job->index, e)))
+		goto out;
+	h = host_open(job->root, job->j, e);
+	if (!h)
+		goto out;
+	cache = open_cache(job->remember, job->rehash);
+	if (cache)
+		host_use_cache(h, cache);
+	rc = job->pid ? host_scan_process(h, job->pid, e) : job->files ? 0 : host_scan(h, e);
+	for (file = job->files; !rc && file && *file; file++)
+		rc = host_scan_path(h, *file, e);
+	if (!rc && !(profile = host_profile(h, e)))
+		rc = -1;
+	if (!rc)
+		rc = host_guard_over(e);
+	if (!rc)
+		rc = write_case(h, profile, job->out, job->zstd, job->least, known, e);
+	missed = rc ? NULL : host_unseen(h);
+	if (missed)
+		msg_warn("not everything was seen: %s", missed);
+out:
+	json_decref(profile);
+	host_close(h);
+	if (cache && !rc)   /* a sign that no case tells is not to be forgotten */
+		cache_commit(cache, !job->pid);
+	cache_close(cache);
+	index_close(known);
+	return rc;
+}
+
+static double number(const struct tool *t, const char *option, const char *text, double least, double most)
+{
+	char *end;
+	double v = strtod(text, &end);
+
+	if (*end || end == text || !(v >= least && v <= most))
+		tool_usage(t, "%s wants a number from %g to %g, not %s", option, least, most, err_q(text));
+	return v;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "list-signs", no_argument, NULL, OPT_LIST }, { "explain", required_argument, NULL, OPT_EXPLAIN },
-		{ "background", no_argument, NULL, 'b' }, { "rehash", no_argument, NULL, OPT_REHASH },
+		{ "background", no_argument, NULL, 'b' }, { "budget", required_argument, NULL, OPT_BUDGET },
+		{ "patience", required_argument, NULL, OPT_PATIENCE }, { "rehash", no_argument, NULL, OPT_REHASH },
 		{ "no-index", no_argument, NULL, OPT_NO_INDEX }, { NULL, 0, NULL, 0 },
 	};
-	const char *root = NULL, *sign = NULL, *index = NULL, *remember = NULL, *missed;
-	struct index *known = NULL;
-	bool list = false, idle = false, zstd = false, files = false, rehash = false, forget = false;
-	bool submit = false;
-	double least = -1e9;
-	struct host *h = NULL;
-	struct cache *cache = NULL;
+	struct job job = { .least = -1e9 };
+	const char *sign = NULL;
+	bool submit = false, forget = false, list = false, idle = false, files = false;
+	double budget = 0, patience = 10;
 	struct judge *j;
 	struct tool t;
 	struct err e;
-	long pid = 0;
 	char *end = NULL;
 	int c, rc = -1;
 
@@ -189,68 +249,55 @@ int main(int argc, char **argv)
 		switch (c) {
 		case 'b': idle = true; break;
 		case 'f': files = true; break;
-		case 'i': remember = optarg; break;
-		case 'R': root = optarg; break;
-		case 'w': index = optarg; break;
-		case 'z': zstd = true; break;
+		case 'i': job.remember = optarg; break;
+		case 'R': job.root = optarg; break;
+		case 'w': job.index = optarg; break;
+		case 'z': job.zstd = true; break;
 		case 'p':
-			pid = strtol(optarg, &end, 10);
-			if (*end || end == optarg || pid <= 0 || pid > 1 << 22)
+			job.pid = (pid_t)strtol(optarg, &end, 10);
+			if (*end || end == optarg || job.pid <= 0 || strlen(optarg) > 7 || job.pid > 1 << 22)
 				tool_usage(&t, "-p wants the number of a process, not %s", err_q(optarg));
 			break;
 		case 's':
 			submit = !strcmp(optarg, "submit");
-			least = strtod(optarg, &end);
+			job.least = strtod(optarg, &end);
 			if (!submit && (*end || end == optarg))
 				tool_usage(&t, "-s wants a score or 'submit', not %s", err_q(optarg));
 			break;
 		case OPT_LIST: list = true; break;
-		case OPT_REHASH: rehash = true; break;
+		case OPT_REHASH: job.rehash = true; break;
 		case OPT_NO_INDEX: forget = true; break;
 		case OPT_EXPLAIN: sign = optarg; break;
+		case OPT_BUDGET: budget = number(&t, "--budget", optarg, 0.1, 100); break;
+		case OPT_PATIENCE: patience = number(&t, "--patience", optarg, 0.2, 3600); break;
 		}
 	if (files ? optind >= argc : optind < argc)
 		tool_usage(&t, files ? "-f wants a path" : "unexpected operand %s", files ? "" : err_q(argv[optind]));
-	if (pid && (files || root))
+	if (job.pid && (files || job.root))
 		tool_usage(&t, "-p goes with neither -f nor -R");
-	if (forget && (remember || rehash))
+	if (forget && (job.remember || job.rehash))
 		tool_usage(&t, "--no-index goes with neither -i nor --rehash");
-	if (!forget && !remember && !pid && !files && !root)
-		remember = default_index();
-	if (rehash && !remember)
+	if (!forget && !job.remember && !job.pid && !files && !job.root)
+		job.remember = default_index();
+	if (job.rehash && !job.remember)
 		tool_usage(&t, "--rehash needs the index to hold files against: -i");
 	j = judge_load(NULL, &e);
 	if (!j)
 		goto out;
 	if (submit)
-		least = judge_submit(j);
+		job.least = judge_submit(j);
 	if (list || sign) {
 		rc = list ? list_signs(j) : explain(j, sign, &e);
 		goto out;
 	}
-	if (index && !(known = index_open(index, &e)))
-		goto out;
 	step_back(idle);
-	h = host_open(root, j, &e);
-	if (!h)
-		goto out;
-	cache = open_cache(remember, rehash);
-	if (cache)
-		host_use_cache(h, cache);
-	rc = pid ? host_scan_process(h, (pid_t)pid, &e) : files ? 0 : host_scan(h, &e);
-	for (; !rc && files && optind < argc; optind++)
-		rc = host_scan_path(h, argv[optind], &e);
-	if (!rc)
-		rc = write_case(h, t.out, zstd, least, known, &e);
-	missed = rc ? NULL : host_unseen(h);
-	if (missed)
-		msg_warn("not everything was seen: %s", missed);
+	job.budget = budget;
+	job.idle = idle;
+	job.j = j;
+	job.out = t.out;
+	job.files = files ? argv + optind : NULL;
+	rc = host_guarded(inspect, &job, (unsigned)(patience * 1000), &e);
 out:
-	host_close(h);
-	if (cache && !rc)   /* a sign that no case tells is not to be forgotten */
-		cache_commit(cache, !pid);
-	cache_close(cache);
-	index_close(known);
 	judge_free(j);
 	return tool_end(&t, rc, &e);
 }

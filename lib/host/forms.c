@@ -98,7 +98,7 @@ static int load(struct startup *s, enum form form, int fd)
 			host_missed(s->h, "a start-up file is longer than %llu bytes", (unsigned long long)CAP_SCRIPT);
 			return -1;
 		}
-		return digest_fd(fd, CAP_SCRIPT, s->sha256, NULL, &e);
+		return reading_digest(s->h, fd, &s->st, s->sha256, NULL);
 	}
 	if ((uint64_t)s->st.st_size > CAP_START_FILE || io_slurp(fd, CAP_START_FILE, &s->text, s->path, &e) < 0) {
 		host_missed(s->h, "some start-up files are too long or could not be read");

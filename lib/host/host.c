@@ -3,9 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define PATIENT_TIMES 6           /* a process has so many times the patience that a single answer has */
 
 struct host *host_open(const char *root, const struct judge *j, struct err *e)
 {
@@ -106,36 +109,95 @@ static void time_taken(struct host *h)
 	h->seconds = (double)(clock_mono_ms() - h->began) / 1000;
 }
 
+bool host_late(struct host *h)
+{
+	if (!watch_patience() || watch_clock() - h->process_began < PATIENT_TIMES * (int64_t)watch_patience())
+		return false;
+	host_missed(h, "a process has so much code that it was not all looked at in time");
+	return true;
+}
+
+/* A point to go on from, when one of the next steps does not answer. */
+bool host_spare(struct host *h)
+{
+	if (!watch_spare(h))
+		return false;
+	/* the forerunner may have put something there */
+	spool_take_back(h->spool, (int64_t)spool_used(h->spool));
+	pace_resume();
+	return true;
+}
+
+static int look_at(struct host *h, const struct pid_found *p, struct err *e)
+{
+	char name[32];
+	int rc;
+
+	host_spare(h);
+	snprintf(name, sizeof(name), "process %d", (int)p->pid);
+	if (!watch_enter(watch_id(1, &p->pid, sizeof(p->pid)), DEV_NONE, name)) {
+		h->processes++;
+		h->processes_unseen++;
+		return 0;
+	}
+	h->process_began = watch_clock();
+	rc = process_scan(h, p->pid, p->hidden, e);
+	watch_leave();
+	return rc;
+}
+
+static int step(struct host *h, int (*scan)(struct host *, struct err *), const char *name, struct err *e)
+{
+	int rc;
+
+	host_spare(h);
+	if (!watch_enter(watch_id(3, name, strlen(name)), DEV_NONE, name))
+		return 0;
+	rc = scan(h, e);
+	watch_leave();
+	return rc;
+}
+
+/* An ordinary user can be shown his own processes alone, and then counts no others. */
+static void tell_hidepid(struct host *h)
+{
+	if (kill(1, 0) < 0 && errno == EPERM && faccessat(h->proc, "1", F_OK, 0) < 0 && errno == ENOENT)
+		host_missed(h, "/proc hides other users' processes (hidepid)");
+}
+
 int host_scan(struct host *h, struct err *e)
 {
 	struct pid_found *list = NULL;
 	size_t n, i;
 	int rc = 0;
 
+	h->whole = true;
 	if (h->live) {
 		sockets_load(h);
+		tell_hidepid(h);
 		n = pids_list(h, &list);
 		for (i = 0; !rc && i < n; i++) {
 			progress("processes", i, n);
-			rc = process_scan(h, list[i].pid, list[i].hidden, e);
+			rc = look_at(h, &list[i], e);
 		}
 		progress_end();
 		free(list);
 		if (!rc)
-			rc = modules_scan(h, e);
+			rc = step(h, modules_scan, "the list of modules", e);
 	}
 	if (!rc)
-		rc = startup_scan(h, e);
+		rc = step(h, startup_scan, "the start-up places", e);
 	if (!rc)
-		rc = roots_startup(h, e);
+		rc = step(h, roots_startup, "the start-up places of containers", e);
 	if (!rc)
-		rc = privileged_scan(h, e);
+		rc = step(h, privileged_scan, "the files with privileges", e);
 	time_taken(h);
 	return rc;
 }
 
 int host_scan_process(struct host *h, pid_t pid, struct err *e)
 {
+	const struct pid_found one = { .pid = pid };
 	char name[32];
 	int rc;
 
@@ -143,7 +205,7 @@ int host_scan_process(struct host *h, pid_t pid, struct err *e)
 	if (!h->live || pid <= 0 || faccessat(h->proc, name, F_OK, 0) < 0)
 		return err_set(e, EX_NOINPUT, "there is no process %d", (int)pid);
 	sockets_load(h);
-	rc = process_scan(h, pid, NULL, e);
+	rc = look_at(h, &one, e);
 	time_taken(h);
 	return rc;
 }
@@ -171,6 +233,8 @@ const char *host_unseen(struct host *h)
 		buf_addf(&h->unseen_line, "%u of %u processes could not be looked at", h->processes_unseen, h->processes);
 	if (h->unlooked)
 		buf_addf(&h->unseen_line, "%s%u files could not be read", h->unseen_line.len ? "; " : "", h->unlooked);
+	if (h->remote_left)
+		buf_addf(&h->unseen_line, "%s%u files on network or FUSE file systems were left out", h->unseen_line.len ? "; " : "", h->remote_left);
 	json_array_foreach(h->unseen, i, o)
 		buf_addf(&h->unseen_line, "%s%s", h->unseen_line.len ? "; " : "", json_string_value(o));
 	if (!h->unseen_line.len)

@@ -11,6 +11,17 @@
 
 struct host;
 
+/*
+ * Runs work in a child that is left behind when something it looks at does not answer within patience_ms; what was found
+ * until then is kept, and the scan goes on without that. Returns what work returned, with its *e; > 0: the exit status it
+ * ended with. All of a scan belongs into it, from host_open() on. Descriptors from 3 on are closed in the child.
+ */
+int host_guarded(int (*work)(void *ctx, struct err *e), void *ctx, unsigned patience_ms, struct err *e);
+/* Within work, when all was looked at: standard output may be written from here on, and nothing is given up any more. */
+int host_guard_over(struct err *e);
+/* The scan takes no more than that many percent of one core (0: no limit), less while other programs wait if it is to follow. */
+void host_pace(double percent, bool follow);
+
 /* root NULL or "/": this machine, running. Else the root folder of a system that does not run: start-up places, modules'
  * files and files only. The judge stays the caller's and outlives the host. 66, 77 when the root cannot be opened. */
 struct host *host_open(const char *root, const struct judge *j, struct err *e);

@@ -58,7 +58,7 @@ struct piece *image_take(struct host *h, int fd, const char *kind, struct stat *
 
 	if (!st)
 		st = &mine;
-	if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode))
+	if (reading_stat(fd, st) < 0 || !S_ISREG(st->st_mode))
 		return NULL;
 	seen_grow(h);
 	s = seen_slot(h, st);

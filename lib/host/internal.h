@@ -93,6 +93,12 @@ struct host {
 	uint64_t files, bytes;    /* distinct files; bytes that were read */
 	uint64_t recalled;        /* files of these that the scan index knew */
 	struct cache *cache;      /* or NULL */
+	int64_t process_began;    /* watch_clock() */
+	bool whole;               /* the machine as such is scanned, not what somebody named */
+	unsigned given_up;        /* steps that did not answer (watch.c) */
+	unsigned remote_left;     /* files on network or FUSE file systems that were left out */
+	int64_t remote_ms;
+	uint64_t remote_bytes;
 	json_t *unseen;           /* reasons */
 	struct buf unseen_line;
 };
@@ -101,6 +107,59 @@ struct host {
 
 /* Something could not be looked at; each different reason is kept once. */
 void host_missed(struct host *h, const char *fmt, ...) PRINTF(2, 3);
+
+/* A process has had its time: what remains of it is left out. */
+bool host_late(struct host *h);
+/* A point to go on from (watch_spare()); outside of all steps. True: another process goes on, with shared offsets moved. */
+bool host_spare(struct host *h);
+
+/* ---- watch.c, guard.c: a scan that nothing can hold up ---- */
+
+/*
+ * Around whatever may never return: a step has an id, the same when it is done again, the device it depends on (DEV_NONE:
+ * none; 0: that of the path `name`, below our own root) and a name for people, "/path" or "process 12". False, errno
+ * ETIMEDOUT: it was given up before and is to be left out; then there is no watch_leave(). When a step hangs, the scan goes
+ * on from the last watch_spare(), and comes here again. Steps nest; the innermost is the one that is given up.
+ */
+#define DEV_NONE ((dev_t)-1)
+bool watch_enter(uint64_t id, dev_t dev, const char *name);
+void watch_brittle(void);                              /* the step begun last: some of its own given up, and it is as a whole */
+void watch_leave(void);                                /* keeps errno */
+uint64_t watch_id(uint64_t seed, const void *p, size_t n);
+void watch_beat(void);                                 /* still alive; for long loops */
+/* A point to go on from, outside of all steps; at most a few a second. True in the process that goes on: what it shares with
+ * its forerunner (offsets of descriptors, the spool) may have moved. */
+bool watch_spare(struct host *h);
+void watch_rest(int64_t ns);                           /* sleeps; async-signal-safe */
+int64_t watch_clock(void);                             /* milliseconds that pass, rests left out */
+unsigned watch_patience(void);                         /* milliseconds, 0: nobody watches */
+
+/* ---- mounts.c: file systems ---- */
+
+struct mount { char point[4096], type[64]; dev_t dev; bool remote; };
+bool mounts_remote(int fd, dev_t dev);                 /* network or FUSE: somebody must answer */
+/* The mount of that device, or with dev 0 that which path lies on, in mountinfo's text. */
+bool mounts_find(const char *mountinfo, dev_t dev, const char *path, struct mount *m);
+bool mounts_below(const char *path, const char *point);
+/* A step did not answer: from now on the whole remote file system is dead. */
+void mounts_lost(struct host *h, dev_t dev, const char *path);
+bool mounts_dead(const char *path);                    /* below our own root */
+bool mounts_dead_dev(dev_t dev);
+
+/* ---- pace.c: how fast it may go (host_pace()) ---- */
+
+void pace_resume(void);                                /* in a process that goes on for another */
+/* The reckoning. Others' share of the time waited; what is allowed after a look; nanoseconds to sleep off. */
+double pace_others(int64_t stall_ns, int64_t own_ns, int64_t wall_ns);
+double pace_follow(double now, double waiting, double most);
+int64_t pace_debt(double share, int64_t cpu_ns, int64_t wall_ns);
+
+/* ---- reading.c: files' bytes ---- */
+
+/* fstat() by what the kernel knows already, so that a network or FUSE file system is not asked. */
+int reading_stat(int fd, struct stat *st);
+/* SHA-256 of an open regular file, of which st is fstat()'s. -1: could not be read or was left out, which is noted. */
+int reading_digest(struct host *h, int fd, const struct stat *st, char sha256[DIGEST_HEX], uint64_t *size);
 
 /* ---- piece.c: distinct code, its sightings and signs ---- */
 
@@ -199,11 +258,13 @@ bool altered_file(const struct dpkg *d, int root, const char *path, const struct
 
 /* ---- rooted.c: paths below a root that is not ours ---- */
 
-/* Opens for reading, links resolved as if chrooted there. -1 errno. */
+/* Opens for reading, links resolved as if chrooted there. -1 errno; ETIMEDOUT: it was given up (watch.c). */
 int rooted_open(int root, const char *path, int flags);
 /* Opens a regular file for reading; nothing else is ever opened, since to open a device may do something. st may be
  * NULL, else gets the file's. -1 errno: EINVAL when it is no regular file. */
 int rooted_regular(int root, const char *path, struct stat *st);
+/* watch_enter() for a path below that root. */
+bool rooted_enter(int root, const char *path);
 /* The canonical path below root of an open file, in out (PATH_MAX). 0, or -1. */
 int rooted_path(const struct host *h, int fd, char *out, size_t size);
 
@@ -271,6 +332,8 @@ int proc_link(const struct proc *p, const char *name, char *out, size_t size);
 const char *proc_arg(const struct proc *p, size_t i);
 /* {"how","pid","ppid","start","uid","comm","pidns"} and, when whole, "cmdline". */
 json_t *proc_sighting(const struct proc *p, const char *how, bool whole);
+/* cmdline or environ: the kernel reads them from the process's memory, which a file system may back that does not answer. */
+ssize_t proc_memory_text(const struct proc *p, const char *name, struct buf *out);
 /* A variable of the environment it was started with; the rest of that is none of our business and is wiped. */
 bool proc_env(const struct proc *p, const char *name, char *out, size_t size);
 /* Opens a regular file by a path as the process sees it. -1 errno. */
@@ -312,6 +375,8 @@ int pagemap_runs(int dir, uint64_t start, uint64_t end, bool written, struct pag
 /* The same by each of the two ways, for the tests: PAGEMAP_SCAN (Linux 6.7), and /proc/PID/pagemap read. */
 int pagemap_scan(int dir, uint64_t start, uint64_t end, bool written, struct page_runs *r);
 int pagemap_read(int dir, uint64_t start, uint64_t end, bool written, struct page_runs *r);
+/* Are all pages of [start, end) there? Only such are ever read: to read another would make the process grow. */
+bool pagemap_all(int dir, uint64_t start, uint64_t end);
 void pagemap_free(struct page_runs *r);
 
 /* ---- sockets.c: who listens to everything ---- */
@@ -337,7 +402,9 @@ struct region {
 	uint64_t before;          /* where unbacked memory that ends at start begins, or 0 */
 	bool writable, heap, stack, shared;
 	bool expected;            /* of a runtime that makes such memory */
+	bool unread;              /* a file's, which cannot be read */
 	char perms[5];
+	char file[256];           /* its name then, or its beginning */
 };
 /* Dumps what is present of it. *p NULL: nothing there, or not readable. */
 int region_take(struct host *h, const struct proc *proc, struct region *r, struct piece **p, struct err *e);
@@ -378,9 +445,10 @@ enum mapped_where mapped_where(const struct host *h, const struct proc *p, const
 /* Is the open file on a mount that belongs to no mount namespace any more? */
 bool mapped_detached(const struct host *h, const struct proc *p, int fd);
 /* Another file, but with the same bytes: a copy of it, or the same file below another mount. */
-bool mapped_same_bytes(const struct proc *p, const char *path, const struct piece *piece);
+bool mapped_same_bytes(struct host *h, const struct proc *p, const char *path, const struct piece *piece);
 /* Opens the file behind a mapping: what runs, not what the name says now. -1 errno: why its map_files entry could not be. */
 int mapped_open(const struct proc *p, const struct map *m);
+int mapped_open_exe(const struct proc *p, const char *link);
 
 /* ---- process.c: everything about one process ---- */
 

@@ -102,7 +102,7 @@ static int take_file(struct run *r, int fd, const struct stat *open, struct piec
 	*p = image_take(r->h, fd, where == MAPPED_GONE || where == MAPPED_REPLACED || where == MAPPED_MEMFD ? "deleted" : "script", &st);
 	if (!*p)
 		return 0;
-	if (where == MAPPED_REPLACED && mapped_same_bytes(r->proc, path, *p)) {
+	if (where == MAPPED_REPLACED && mapped_same_bytes(r->h, r->proc, path, *p)) {
 		where = MAPPED_HERE;
 		*p = piece_get(r->h, (*p)->sha256, "script", (*p)->size);
 	}

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define DELETED " (deleted)"
@@ -16,8 +17,10 @@ static int names_it(const struct host *h, const struct proc *p, const char *path
 	int fd, same = -1;
 
 	/* a process of another mount namespace can still run what it brought from ours */
-	if (!fstatat(h->root, path, &now, 0)) {
-		same = now.st_dev == st->st_dev && now.st_ino == st->st_ino;
+	if (rooted_enter(h->root, path)) {
+		if (!fstatat(h->root, path, &now, 0))
+			same = now.st_dev == st->st_dev && now.st_ino == st->st_ino;
+		watch_leave();
 		if (same == 1)
 			return 1;
 		if (p->foreign)
@@ -30,7 +33,7 @@ static int names_it(const struct host *h, const struct proc *p, const char *path
 
 		close(fd);
 		if (file >= 0) {
-			if (!fstat(file, &now))
+			if (!reading_stat(file, &now))
 				same = now.st_dev == st->st_dev && now.st_ino == st->st_ino;
 			close(file);
 		}
@@ -61,14 +64,13 @@ enum mapped_where mapped_where(const struct host *h, const struct proc *p, const
 	return same == 1 ? MAPPED_HERE : same == 0 ? MAPPED_REPLACED : MAPPED_GONE;
 }
 
-bool mapped_same_bytes(const struct proc *p, const char *path, const struct piece *piece)
+bool mapped_same_bytes(struct host *h, const struct proc *p, const char *path, const struct piece *piece)
 {
 	char sha256[DIGEST_HEX];
 	struct stat st;
-	struct err e;
 	int fd = proc_open_path(p, path);
-	bool same = fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) && (uint64_t)st.st_size == piece->size
-		&& !digest_fd(fd, CAP_BODY, sha256, NULL, &e) && !strcmp(sha256, piece->sha256);
+	bool same = fd >= 0 && !reading_stat(fd, &st) && S_ISREG(st.st_mode) && (uint64_t)st.st_size == piece->size
+		&& !reading_digest(h, fd, &st, sha256, NULL) && !strcmp(sha256, piece->sha256);
 
 	io_close(&fd);
 	return same;
@@ -127,7 +129,7 @@ bool mapped_detached(const struct host *h, const struct proc *p, int fd)
 }
 
 /* Without the right to follow map_files: is this open file what is mapped there? The inode's number says so, or, where a
- * layered file system shows two numbers for one file, its first mapped page. */
+ * layered file system shows two numbers for one file, its first mapped page, where that is in memory. */
 static bool is_mapped(const struct proc *p, const struct map *m, int fd)
 {
 	unsigned char ours[512], theirs[512];
@@ -136,7 +138,7 @@ static bool is_mapped(const struct proc *p, const struct map *m, int fd)
 	int mem;
 	bool same;
 
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (reading_stat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return false;
 	if (st.st_ino == m->inode)
 		return true;
@@ -144,9 +146,38 @@ static bool is_mapped(const struct proc *p, const struct map *m, int fd)
 	mem = openat(p->dir, "mem", O_RDONLY | O_CLOEXEC);
 	if (mem < 0)
 		return false;
-	same = n > 0 && pread(mem, theirs, (size_t)n, (off_t)m->start) == n && !memcmp(ours, theirs, (size_t)n);
+	same = n > 0 && pagemap_all(p->dir, m->start, m->start + (uint64_t)n) && pread(mem, theirs, (size_t)n, (off_t)m->start) == n && !memcmp(ours, theirs, (size_t)n);
 	close(mem);
 	return same;
+}
+
+/* Of that process: what hangs may be its memory rather than the file. */
+static int open_link(const struct proc *p, const char *name, dev_t dev, uint64_t inode, const char *told)
+{
+	const uint64_t id[4] = { dev, inode, (uint64_t)p->pid, p->start };
+	int fd;
+
+	if (mounts_dead_dev(dev) || !watch_enter(watch_id((uint64_t)*name, id, sizeof(id)), dev, told)) {
+		errno = ETIMEDOUT;
+		return -1;
+	}
+	fd = openat(p->dir, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	watch_leave();
+	return fd;
+}
+
+/* Its device is learned first, without asking the file system. */
+int mapped_open_exe(const struct proc *p, const char *link)
+{
+	int fd = openat(p->dir, "exe", O_PATH | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return -1;
+	if (reading_stat(fd, &st) < 0)
+		memset(&st, 0, sizeof(st));
+	close(fd);
+	return open_link(p, "exe", st.st_dev, st.st_ino, link);
 }
 
 int mapped_open(const struct proc *p, const struct map *m)
@@ -155,11 +186,11 @@ int mapped_open(const struct proc *p, const struct map *m)
 	int fd, why;
 
 	snprintf(name, sizeof(name), "map_files/%llx-%llx", (unsigned long long)m->start, (unsigned long long)m->end);
-	fd = openat(p->dir, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd >= 0)
+	fd = open_link(p, name, makedev(m->major, m->minor), m->inode, m->path);
+	if (fd >= 0 || errno == ETIMEDOUT)
 		return fd;
 	why = errno;
-	fd = openat(p->dir, "exe", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	fd = mapped_open_exe(p, m->path);
 	if (fd >= 0 && is_mapped(p, m, fd))
 		return fd;
 	io_close(&fd);

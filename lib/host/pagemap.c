@@ -121,6 +121,20 @@ int pagemap_runs(int dir, uint64_t start, uint64_t end, bool written, struct pag
 	return pagemap_read(dir, start, end, written, r);
 }
 
+bool pagemap_all(int dir, uint64_t start, uint64_t end)
+{
+	struct page_runs r;
+	bool all;
+
+	start &= ~(uint64_t)(PAGE - 1);
+	end = (end + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+	if (pagemap_runs(dir, start, end, false, &r) < 0)
+		return false;
+	all = r.count == 1 && r.run[0].start == start && r.run[0].end == end;
+	pagemap_free(&r);
+	return all;
+}
+
 void pagemap_free(struct page_runs *r)
 {
 	free(r->run);

@@ -53,6 +53,19 @@ static ino_t namespace_of(const struct proc *p, const char *name)
 	return fstatat(p->dir, name, &st, 0) < 0 ? 0 : st.st_ino;
 }
 
+ssize_t proc_memory_text(const struct proc *p, const char *name, struct buf *out)
+{
+	char step[64];
+	ssize_t n;
+
+	snprintf(step, sizeof(step), "%s of process %d", name, (int)p->pid);
+	if (!watch_enter(watch_id(p->start, step, strlen(step)), DEV_NONE, step))
+		return -1;
+	n = io_slurp_at(p->dir, name, CAP_SLURP, out);
+	watch_leave();
+	return n;
+}
+
 int proc_open(struct host *h, pid_t pid, struct proc *p)
 {
 	struct buf text = { 0 };
@@ -77,7 +90,7 @@ int proc_open(struct host *h, pid_t pid, struct proc *p)
 	buf_free(&text);
 	if (p->kernel)
 		return 0;
-	io_slurp_at(p->dir, "cmdline", CAP_SLURP, &p->cmdline);
+	proc_memory_text(p, "cmdline", &p->cmdline);
 	p->pidns = namespace_of(p, "ns/pid");
 	p->mntns = namespace_of(p, "ns/mnt");
 	p->foreign = p->mntns && h->mntns && p->mntns != h->mntns;
@@ -157,7 +170,7 @@ bool proc_env(const struct proc *p, const char *name, char *out, size_t size)
 	size_t n = strlen(name);
 	bool found = false;
 
-	if (io_slurp_at(p->dir, "environ", CAP_SLURP, &env) > 0)
+	if (proc_memory_text(p, "environ", &env) > 0)
 		for (at = buf_str(&env), end = at + env.len; !found && at < end; at += strlen(at) + 1)
 			if (!strncmp(at, name, n) && at[n] == '=')
 				found = (size_t)snprintf(out, size, "%s", at + n + 1) < size;

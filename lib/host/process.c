@@ -116,7 +116,7 @@ static struct piece *take_running(struct look *l, int fd, const char *link, bool
 	enum mapped_where where;
 	struct piece *p;
 
-	if (fstat(fd, st) < 0)
+	if (reading_stat(fd, st) < 0)
 		return NULL;
 	where = mapped_where(l->h, &l->proc, link, st, path);
 	p = image_take(l->h, fd, kind_of(where), st);
@@ -124,7 +124,7 @@ static struct piece *take_running(struct look *l, int fd, const char *link, bool
 		return NULL;
 	if (strcmp(kind_of(where), "file") != 0)
 		note_pages(p, fd);
-	if (where == MAPPED_REPLACED && mapped_same_bytes(&l->proc, path, p)) {
+	if (where == MAPPED_REPLACED && mapped_same_bytes(l->h, &l->proc, path, p)) {
 		where = MAPPED_HERE;
 		p = piece_get(l->h, p->sha256, "file", p->size);
 	} else if ((where == MAPPED_REPLACED || where == MAPPED_ELSEWHERE) && mapped_detached(l->h, &l->proc, fd)) {
@@ -151,9 +151,9 @@ static int take_exe(struct look *l)
 
 	if (proc_link(&l->proc, "exe", link, sizeof(link)) < 0)
 		return -1;
-	fd = openat(l->proc.dir, "exe", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	fd = mapped_open_exe(&l->proc, link);
 	if (fd < 0)
-		return -1;
+		return errno == ETIMEDOUT ? 0 : -1;
 	l->exe = take_running(l, fd, link, true, &l->exe_stat, l->exe_path);
 	if (l->exe)
 		privileged_running(l->h, l->exe, fd, l->exe_path);
@@ -213,6 +213,32 @@ static void library_signs(struct look *l, struct piece *p, const char *path)
 		           l->exe_path, path);
 }
 
+static void note_region(struct look *l, const struct map *m, enum maps_kind kind, uint64_t before)
+{
+	struct region *r = l->region_count ? &l->regions[l->region_count - 1] : NULL;
+
+	if (!r || r->end != m->start || r->unread || kind == MAPS_FILE) {
+		if (l->region_count >= CAP_REGIONS) {
+			host_missed(l->h, "a process has more than %u executable regions that no file backs", CAP_REGIONS);
+			return;
+		}
+		if (!l->regions)
+			l->regions = buf_alloc(CAP_REGIONS * sizeof(*l->regions));
+		r = &l->regions[l->region_count++];
+		*r = (struct region){ .start = m->start, .before = before, .unread = kind == MAPS_FILE };
+		memcpy(r->perms, m->perms, sizeof(r->perms));
+		if (r->unread)
+			memccpy(r->file, m->path, '\0', sizeof(r->file) - 1);
+	}
+	r->end = m->end;
+	r->writable |= m->perms[1] == 'w';
+	r->heap |= !strcmp(m->path, "[heap]");
+	r->stack |= !strncmp(m->path, "[stack", 6);
+	r->shared |= kind == MAPS_SHARED;
+	if (m->perms[1] == 'w')
+		r->perms[1] = 'w';
+}
+
 static int take_file_map(struct look *l, const struct map *m, struct err *e)
 {
 	char path[PATH_MAX] = "";
@@ -223,18 +249,22 @@ static int take_file_map(struct look *l, const struct map *m, struct err *e)
 	bool is_exe;
 
 	if (fd < 0) {
-		if (errno != ENOENT && errno != ESRCH)
+		if (errno != ENOENT && errno != ESRCH && errno != ETIMEDOUT)
 			host_missed(l->h, "some mapped files could not be opened");
 		l->all_opened = false;
+		if (errno == ETIMEDOUT)
+			note_region(l, m, MAPS_FILE, 0);
 		return 0;
 	}
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (reading_stat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		goto out;
 	is_exe = l->exe && st.st_dev == l->exe_stat.st_dev && st.st_ino == l->exe_stat.st_ino;
 	l->exe_mapped |= is_exe;
 	p = is_exe ? l->exe : take_running(l, fd, m->path, false, &st, path);
 	if (!p) {
+		/* what of it is in memory is all there is to be had */
 		l->all_opened = false;
+		note_region(l, m, MAPS_FILE, 0);
 		goto out;
 	}
 	it = add_item(l, p, "mapped", path);
@@ -253,30 +283,6 @@ static int take_file_map(struct look *l, const struct map *m, struct err *e)
 out:
 	close(fd);
 	return rc;
-}
-
-static void note_region(struct look *l, const struct map *m, enum maps_kind kind, uint64_t before)
-{
-	struct region *r = l->region_count ? &l->regions[l->region_count - 1] : NULL;
-
-	if (!r || r->end != m->start) {
-		if (l->region_count >= CAP_REGIONS) {
-			host_missed(l->h, "a process has more than %u executable regions that no file backs", CAP_REGIONS);
-			return;
-		}
-		if (!l->regions)
-			l->regions = buf_alloc(CAP_REGIONS * sizeof(*l->regions));
-		r = &l->regions[l->region_count++];
-		*r = (struct region){ .start = m->start, .before = before };
-		memcpy(r->perms, m->perms, sizeof(r->perms));
-	}
-	r->end = m->end;
-	r->writable |= m->perms[1] == 'w';
-	r->heap |= !strcmp(m->path, "[heap]");
-	r->stack |= !strncmp(m->path, "[stack", 6);
-	r->shared |= kind == MAPS_SHARED;
-	if (m->perms[1] == 'w')
-		r->perms[1] = 'w';
 }
 
 static int take_map(struct look *l, const struct map *m, struct err *e)
@@ -306,14 +312,14 @@ static int take_regions(struct look *l, struct err *e)
 	json_t *o;
 	size_t i;
 
-	for (i = 0; i < l->region_count; i++) {
+	for (i = 0; i < l->region_count && !host_late(l->h); i++) {
 		struct region *r = &l->regions[i];
 		uint64_t start = r->start, length = r->end - r->start;
 
 		r->expected = runtime_makes(&l->runtimes, r);
 		if (region_take(l->h, &l->proc, r, &p, e) < 0)
 			return -1;
-		if (l->exe && p && !r->expected)
+		if (l->exe && p && !r->expected && !r->unread)
 			piece_sign(l->h, l->exe, "memory-code", "process %d executes %llu bytes at %llx that no file backs (%.12s)",
 			           (int)l->proc.pid, (unsigned long long)length, (unsigned long long)start, p->sha256);
 		if (!p)
@@ -342,7 +348,7 @@ static void look_at_environment(struct look *l)
 	const char *at, *end;
 	size_t i;
 
-	if (io_slurp_at(l->proc.dir, "environ", CAP_SLURP, &env) <= 0)
+	if (proc_memory_text(&l->proc, "environ", &env) <= 0)
 		goto out;
 	end = buf_str(&env) + env.len;
 	for (at = buf_str(&env); at < end; at += strlen(at) + 1) {
@@ -420,13 +426,30 @@ static int take_maps(struct look *l, struct err *e)
 		l->h->processes_unseen += errno == EACCES || errno == EPERM;
 		goto out;
 	}
-	for (text = buf_str(&maps); (got = maps_next(&text, &m));)
+	for (text = buf_str(&maps); (got = maps_next(&text, &m)) && !host_late(l->h); watch_beat())
 		if (got == 1 && take_map(l, &m, e) < 0) {
 			rc = -1;
 			goto out;
 		}
 out:
 	buf_free(&maps);
+	return rc;
+}
+
+/* To look at it may take a lock that the process keeps for ever; what else is known of it counts all the same. */
+static int take_memory(struct look *l, struct err *e)
+{
+	char name[64];
+	int rc;
+
+	snprintf(name, sizeof(name), "the memory of process %d", (int)l->proc.pid);
+	if (!watch_enter(watch_id(l->proc.start, name, strlen(name)), DEV_NONE, name))
+		return 0;
+	watch_brittle();
+	rc = take_maps(l, e);
+	if (!rc)
+		rc = take_regions(l, e);
+	watch_leave();
 	return rc;
 }
 
@@ -440,6 +463,10 @@ int process_scan(struct host *h, pid_t pid, const char *hidden, struct err *e)
 	l->h = h;
 	l->all_opened = true;
 	if (proc_open(h, pid, &l->proc) < 0) {
+		if (errno == EACCES || errno == EPERM) {
+			h->processes++;
+			h->processes_unseen++;
+		}
 		if (hidden)
 			host_missed(h, "process %d: %s, and it cannot be looked at", (int)pid, hidden);
 		free(l);
@@ -452,7 +479,7 @@ int process_scan(struct host *h, pid_t pid, const char *hidden, struct err *e)
 		h->processes_unseen += errno == EACCES || errno == EPERM;
 		goto out;
 	}
-	rc = take_maps(l, e);
+	rc = take_memory(l, e);
 	if (rc < 0)
 		goto out;
 	for (i = 0; i < l->count; i++) {
@@ -461,8 +488,7 @@ int process_scan(struct host *h, pid_t pid, const char *hidden, struct err *e)
 		piece_sight(l->items[i].piece, l->items[i].sighting);
 		l->items[i].sighting = NULL;
 	}
-	rc = take_regions(l, e);
-	if (rc < 0 || !l->exe)
+	if (!l->exe)
 		goto out;
 	rc = script_take(h, &l->proc, l->exe_path, l->exe, &script, e);
 	if (rc < 0)

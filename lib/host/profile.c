@@ -142,7 +142,7 @@ static json_t *scan_of(const struct host *h)
 {
 	json_t *o = json_object(), *containers;
 	double seconds = h->seconds > 0 ? h->seconds : (double)(clock_mono_ms() - h->began) / 1000;
-	bool complete = !h->processes_unseen && !h->unlooked && !json_array_size(h->unseen);
+	bool complete = !h->processes_unseen && !h->unlooked && !h->remote_left && !h->given_up && !json_array_size(h->unseen);
 
 	json_object_set_new(o, "processes", json_integer(h->processes));
 	json_object_set_new(o, "processes_unseen", json_integer(h->processes_unseen));
@@ -159,6 +159,9 @@ static json_t *scan_of(const struct host *h)
 	if (h->processes_unseen)
 		json_array_append_new(json_object_get(o, "unseen"),
 		                      json_sprintf("%u processes could not be looked at", h->processes_unseen));
+	if (h->remote_left)
+		json_array_append_new(json_object_get(o, "unseen"),
+		                      json_sprintf("%u files on network or FUSE file systems were left out", h->remote_left));
 	if (h->unlooked)
 		json_array_append_new(json_object_get(o, "unseen"), json_sprintf("%u files could not be read", h->unlooked));
 	return o;

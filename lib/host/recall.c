@@ -130,15 +130,12 @@ struct piece *recall_read(struct host *h, int fd, const struct stat *st, const c
 	struct cache_hit hit;
 	struct buf facts = { 0 };
 	struct piece *p;
-	struct err e;
 	uint64_t size;
 
 	if (h->cache)
 		cache_begin(h->cache, fd, st);
-	if (digest_fd(fd, CAP_BODY, sha256, &size, &e) < 0) {
-		h->unlooked++;
+	if (reading_digest(h, fd, st, sha256, &size) < 0)
 		return NULL;
-	}
 	h->bytes += size;
 	p = piece_get(h, sha256, kind, size);
 	if (h->cache || !p->looked_into)

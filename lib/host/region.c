@@ -100,6 +100,10 @@ static void signs_of(struct host *h, struct piece *p, const struct proc *proc, c
 
 	snprintf(where, sizeof(where), "process %d (%s) at %llx, %llu bytes, %s", (int)proc->pid, proc->comm,
 	         (unsigned long long)r->start, (unsigned long long)(r->end - r->start), r->perms);
+	if (r->unread) {
+		piece_sign(h, p, "unreadable-file", "%s: its file %s is too large, or does not answer", where, r->file);
+		return;
+	}
 	piece_sign(h, p, r->expected ? "jit-memory" : "anonymous-exec", "%s: no file backs it", where);
 	if (r->writable && !r->expected)
 		piece_sign(h, p, "wx-memory", "%s: writable and executable", where);

@@ -81,7 +81,7 @@ static void start(const struct walk *w, struct startup *s, const char *path)
 }
 
 /* Editors' and packages' leftovers that cron and run-parts pass over, too, are read all the same: names lie. */
-static void read_file(struct walk *w, const char *path)
+static void read_open_file(struct walk *w, const char *path)
 {
 	struct startup *s = w->s;
 	struct stat st;
@@ -116,6 +116,17 @@ static void read_file(struct walk *w, const char *path)
 	forms_read(s, w->place->form, fd);
 out:
 	close(fd);
+}
+
+/* Its bytes may never come, when others must answer for them: a step that can be given up alone. */
+static void read_file(struct walk *w, const char *path)
+{
+	uint64_t root = watch_id(4, w->h->root_path, strlen(w->h->root_path));
+
+	if (!watch_enter(watch_id(root, path, strlen(path)), *w->h->root_path ? DEV_NONE : 0, path))
+		return;
+	read_open_file(w, path);
+	watch_leave();
 }
 
 void startup_another(const struct startup *from, const char *path, enum form form)

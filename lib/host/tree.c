@@ -45,11 +45,11 @@ static void take(struct host *h, int fd, const char *given)
 }
 
 /* /proc and /sys make files as they are read; they are no one's tree of code. */
-static bool made_up(int fd)
+static bool made_up(int fd, const struct stat *st)
 {
 	struct statfs fs;
 
-	return fstatfs(fd, &fs) == 0
+	return S_ISDIR(st->st_mode) && fstatfs(fd, &fs) == 0
 		&& (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC || fs.f_type == CGROUP_SUPER_MAGIC
 		    || fs.f_type == CGROUP2_SUPER_MAGIC || fs.f_type == DEBUGFS_MAGIC || fs.f_type == TRACEFS_MAGIC);
 }
@@ -81,68 +81,159 @@ static char *prefix(const struct host *h, int fd)
 	return buf_strdup(!strcmp(path, "/") ? "" : path);
 }
 
-static void walk(struct host *h, int fd, unsigned depth)
-{
-	struct dirent *d;
-	DIR *dir = fdopendir(fd);
-	char *folder;
+/* A folder that is being read. All processes of a scan share its offset, so each keeps its own beside. */
+struct folder {
+	struct folder *above;
+	DIR *dir;
+	long at;
+	uint64_t id;
+	bool remote;              /* somebody else must answer for it */
+	unsigned depth;
+};
 
-	if (!dir) {
+/* A point to go on from: whoever does reads all open folders from where they stood. */
+static void spare(struct host *h, struct folder *f)
+{
+	struct folder *up;
+
+	for (up = f; up; up = up->above)
+		up->at = telldir(up->dir);
+	if (host_spare(h))
+		for (up = f; up; up = up->above)
+			seekdir(up->dir, up->at);
+}
+
+/* Begins a step. The whole path, which takes a system call, only where it may be needed. */
+static bool enter(const struct folder *f, const void *id, size_t n, const char *name, bool whole)
+{
+	char link[64], path[PATH_MAX] = ".";
+	ssize_t k = 0;
+
+	if (whole) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", dirfd(f->dir));
+		k = readlink(link, path, PATH_MAX - 1);
+	}
+	k = k > 0 ? k : 1;
+	snprintf(path + k, PATH_MAX - (size_t)k, "%s%s", *name ? "/" : "", name);
+	if (whole && mounts_dead(path)) {
+		errno = ETIMEDOUT;
+		return false;
+	}
+	return watch_enter(watch_id(f->id, id, n), whole ? 0 : DEV_NONE, path);
+}
+
+static struct dirent *next_entry(const struct folder *f)
+{
+	long at = telldir(f->dir);
+	struct dirent *d;
+
+	if (!enter(f, &at, sizeof(at), "", f->remote))
+		return NULL;
+	d = readdir(f->dir);
+	watch_leave();
+	return d;
+}
+
+/* An entry that could be code, or a folder. -1 errno, 0: it is none of these. */
+static int open_entry(struct host *h, const struct folder *f, const struct dirent *d, struct stat *st)
+{
+	int fd = dirfd(f->dir), sub = -1;
+
+	errno = 0;
+	if (!enter(f, d->d_name, strlen(d->d_name), d->d_name, f->remote || d->d_type != DT_REG))
+		return -1;
+	/* a device may do something when it is opened */
+	if (d->d_type == DT_UNKNOWN && (fstatat(fd, d->d_name, st, AT_SYMLINK_NOFOLLOW) < 0 || !(S_ISREG(st->st_mode) || S_ISDIR(st->st_mode))))
+		goto out;
+	sub = openat(fd, d->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (sub >= 0 && (fstat(sub, st) < 0 || (!S_ISDIR(st->st_mode) && (!S_ISREG(st->st_mode) || !candidate(h, sub, st))) || made_up(sub, st)))
+		io_close(&sub);
+	if (sub >= 0)
+		mounts_remote(sub, st->st_dev);   /* asked and remembered where it may hang */
+out:
+	watch_leave();
+	return sub;
+}
+
+static void walk(struct host *h, int fd, const struct stat *at, struct folder *above)
+{
+	struct folder f = { .above = above, .dir = fdopendir(fd), .depth = above ? above->depth + 1 : 0 };
+	struct dirent *d;
+	struct stat st;
+	char *folder;
+	int sub;
+
+	if (!f.dir) {
 		close(fd);
 		return;
 	}
+	f.remote = mounts_remote(fd, at->st_dev);
+	f.id = watch_id(at->st_dev, &at->st_ino, sizeof(at->st_ino));
 	folder = prefix(h, fd);
-	while ((d = readdir(dir))) {
-		struct stat st;
-		int sub;
-
+	while (spare(h, &f), (d = next_entry(&f))) {
 		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
 			continue;
 		if (d->d_type != DT_REG && d->d_type != DT_DIR && d->d_type != DT_UNKNOWN)
 			continue;
-		if (folder && d->d_type == DT_REG && recalled(h, fd, folder, d->d_name))
+		if (folder && !f.remote && d->d_type == DT_REG && recalled(h, fd, folder, d->d_name))
 			continue;
-		sub = openat(fd, d->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		sub = open_entry(h, &f, d, &st);
 		if (sub < 0) {
-			h->unlooked += errno == EACCES || errno == EPERM;
-			continue;
-		}
-		if (fstat(sub, &st) == 0 && S_ISDIR(st.st_mode)) {
-			if (depth >= CAP_DEPTH)
-				host_missed(h, "folders nested deeper than %u were passed over", CAP_DEPTH);
-			else if (!made_up(sub)) {
-				walk(h, sub, depth + 1);
-				continue;
-			}
-		} else if (S_ISREG(st.st_mode) && candidate(h, sub, &st)) {
+			h->unlooked += errno == EACCES || errno == EPERM || errno == ETIMEDOUT;
+		} else if (S_ISREG(st.st_mode)) {
 			take(h, sub, d->d_name);
+			close(sub);
+		} else if (f.depth >= CAP_DEPTH) {
+			host_missed(h, "folders nested deeper than %u were passed over", CAP_DEPTH);
+			close(sub);
+		} else {
+			walk(h, sub, &st, &f);
 		}
-		close(sub);
 	}
 	free(folder);
-	closedir(dir);
+	closedir(f.dir);
+}
+
+/* -1 errno; with a mode in *st: it is neither file nor folder, and was not opened, for that may do something. */
+static int open_named(const struct host *h, const char *path, struct stat *st)
+{
+	char link[64];
+	int at = h->live ? open(path, O_PATH | O_CLOEXEC) : rooted_open(h->root, path, O_PATH), fd = -1;
+
+	if (at < 0)
+		return -1;
+	if (fstat(at, st) < 0) {
+		st->st_mode = 0;
+	} else if (S_ISREG(st->st_mode) || S_ISDIR(st->st_mode)) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", at);
+		fd = open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		st->st_mode = fd < 0 ? 0 : st->st_mode;
+	}
+	close(at);
+	return fd;
 }
 
 int tree_scan(struct host *h, const char *path, struct err *e)
 {
-	struct stat st;
-	int fd = h->live ? open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
-	                 : rooted_open(h->root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	struct stat st = { 0 };
+	int fd;
 
+	host_spare(h);
+	if (!rooted_enter(h->root, path))
+		return 0;
+	fd = open_named(h, path, &st);
+	if (fd >= 0)
+		mounts_remote(fd, st.st_dev);
+	watch_leave();
+	if (fd < 0 && st.st_mode)
+		return err_set(e, EX_NOINPUT, "%s is no file and no folder", err_q(path));
 	if (fd < 0)
 		return err_sys(e, "cannot read %s", err_q(path));
-	if (fstat(fd, &st) < 0) {
-		close(fd);
-		return err_sys(e, "cannot read %s", err_q(path));
-	}
 	if (S_ISDIR(st.st_mode)) {
-		walk(h, fd, 0);
-	} else if (S_ISREG(st.st_mode)) {
+		walk(h, fd, &st, NULL);
+	} else {
 		take(h, fd, path);
 		close(fd);
-	} else {
-		close(fd);
-		return err_set(e, EX_NOINPUT, "%s is no file and no folder", err_q(path));
 	}
 	return 0;
 }
