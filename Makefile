@@ -54,7 +54,7 @@ LIBS_remedy   := -ltcc -ldl
 TOOLS := mscan mwhite mpack mls msend mrecv mkey mnicter mgen mverify magent mcenter
 
 TOOL_mscan   := host judge code confine known casefile base
-TOOL_mwhite  := known casefile base
+TOOL_mwhite  := known trust casefile base
 TOOL_mpack   := pack trust casefile base
 TOOL_mls     := listing judge casefile base
 TOOL_msend   := agent link trust casefile base
@@ -114,7 +114,7 @@ $(1)/lib/lib$(2).a: $(patsubst %.c,$(1)/obj/%.o,$(call srcs,$(2)))
 endef
 
 define link
-$(1): $(2)/obj/$(3).o $(call arch,$(2),$(4))
+$(1): $(2)/obj/$(3).o $(patsubst %.c,$(2)/obj/%.o,$(wildcard $(3)-*.c)) $(call arch,$(2),$(4))
 	@mkdir -p $$(@D)
 	$$(call say,LD)$$(CC) $$(LDFLAGS_ALL) $(5) -o $$@ $$^ $(call libs,$(4))
 endef

@@ -1,6 +1,7 @@
 /* mwhite: the whitelist: builds and asks its index; with no verb, drops known-good code from a case. */
 #include "casefile/casefile.h"
 #include "known/known.h"
+#include "mwhite.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -8,11 +9,13 @@
 
 static const char usage[] =
 "usage: mwhite -d INDEX [-o FILE] [--keep-all] [case]\n"
-"       mwhite build -o INDEX SOURCE... [--all] [--pages] [--root DIR] [-j]\n"
+"       mwhite build -o INDEX SOURCE... [--id ID] [--all] [--pages] [--root DIR] [-j]\n"
 "       mwhite add -d INDEX [-o INDEX] SOURCE... [--all] [--pages] [--root DIR] [-j]\n"
 "       mwhite follow -d INDEX [--all] [--pages] [--keep DAYS] [--root DIR] [-j]\n"
 "       mwhite query -d INDEX [-j] DIGEST|FILE...\n"
 "       mwhite revoke -d INDEX [-o INDEX] [--list FILE]... [DIGEST|FILE...] [-j]\n"
+"       mwhite delta -d INDEX -k KEY -c CRT -o DELTA [--days DAYS] [--revoke LIST]... [SOURCE...]\n"
+"       mwhite apply -d INDEX -a CA [-l CRL] [-j] DELTA\n"
 "       mwhite withdraw -d INDEX [-o INDEX] SOURCE...\n"
 "       mwhite sources -d INDEX [-j]\n"
 "       mwhite info -d INDEX [-j]\n"
@@ -31,24 +34,28 @@ static const char usage[] =
 "  --pages       take in the pages of files' code too, so that code in memory is held against them\n"
 "  --root DIR    --dpkg and --rpm look at the system below DIR\n"
 "  --keep DAYS   how long what an upgraded package was stays known, as outdated (30)\n"
+"  --id ID       the id of the index that is built: that of a centre's index, whose deltas it takes then\n"
+"  --days DAYS   how long a delta may be applied (30)\n"
+"  --revoke LIST what a delta revokes, a list as --list takes it\n"
+"  -k KEY  -c CRT  who signs a delta, of role signer    -a CA  -l CRL  the authority that the signer must be of, its list\n"
 "  -j            JSON instead of text    -q  less    -v  more    -V  version    -h  this help\n"
 "Examples:\n"
 "  mwhite build -o known.idx --dpkg --dir /opt && mscan | mwhite -d known.idx | mls\n"
 "  mwhite query -d known.idx /bin/sh\n"
 "  * * * * * root mwhite follow -d /var/lib/muss/known.idx      # in a crontab: the index follows the packages\n"
-"Exit: 0 done; 1 something is unknown (query, withdraw); 64 usage; 65 bad index, list or case; 66 no input; 74 input or output;\n"
+"Exit: 0 done; 1 something is unknown (query, withdraw), applied already (apply); 64 usage; 65 bad index, list or case; 66 no input; 74 input or output;\n"
 "  75 try again later; 77 not permitted.\n";
 
-enum { OPT_SOURCE = 256 };   /* with a kind of source behind it */
+enum { OPT_SOURCE = 256, REVOKED = 99 };   /* with a kind of source behind it, or REVOKED */
 
 struct source { enum known_kind kind; const char *path; };
 struct options {
 	struct tool t;
-	const char *index, *root;
+	const char *index, *root, *id, *key, *crt, *ca, *crl;
 	bool keep_all;
 	unsigned want;                /* CREW_* */
-	unsigned keep_days;
-	struct source *sources;
+	unsigned keep_days, delta_days;
+	struct source *sources;   /* of kind REVOKED too */
 	size_t n;
 };
 
@@ -67,47 +74,12 @@ static void print_stats(const struct options *o, const struct known_stats *s, ui
 	free(text);
 }
 
-struct case_source { struct build *b; uint32_t number; struct known_stats *s; };
-
-static int vouch(void *ctx, const char *sha256, json_t *about, struct err *e)
-{
-	struct case_source *c = ctx;
-	const char *why = decide_vouch(about), *path = json_string_value(json_array_get(json_object_get(about, "paths"), 0));
-	unsigned char digest[KNOWN_DIGEST];
-	struct buf name = {0};
-	int rc;
-
-	c->s->files++;
-	if (why || digest_unhex(sha256, digest, sizeof(digest)) < 0) {
-		c->s->left_out++;
-		msg_info("left out: %s: %s", sha256, why ? why : "no digest");
-		return 1;
-	}
-	c->s->matched++;
-	rc = build_add(c->b, digest, c->number, path && !jsonio_tobytes(path, &name) ? buf_str(&name) : NULL, e);
-	buf_free(&name);
-	return rc < 0 ? -1 : 1;
-}
-
-/* A case of mscan's that is known to be of a clean machine. */
-static int case_add(struct build *b, const char *path, struct known_stats *s, struct err *e)
-{
-	struct case_source c = {.b = b, .s = s};
-	struct casefilter cf = {.ctx = &c, .about = vouch};
-	int rc = -1, in = io_open_in(path, e);
-
-	if (in >= 0 && !known_source(b, "case", path, &c.number, e))
-		rc = casefilter_run(&cf, in, -1, e);
-	io_close(&in);
-	if (!rc)
-		build_from(b, KNOWN_FROM_CASE, 0);
-	return rc;
-}
-
 static int add_source(struct build *b, const struct options *o, const struct source *src, struct known_stats *s, struct err *e)
 {
 	if (src->kind == KNOWN_CASE)
-		return case_add(b, src->path, s, e);
+		return mwhite_case(b, src->path, s, e);
+	if ((int)src->kind == REVOKED)
+		return list_revoke(b, src->path, s, e);
 	return known_add(b, src->kind, src->path, o->root, o->want, s, e);
 }
 
@@ -125,7 +97,7 @@ static int build(const struct options *o, bool add, struct err *e)
 		tool_usage(&o->t, "an index of what? give --dpkg, --dir, --list or another source");
 	if (!(b = build_new(e)))
 		return -1;
-	if (add && build_extend(b, o->index ? o->index : out, e) < 0)
+	if (add ? build_extend(b, o->index ? o->index : out, e) < 0 : o->id && build_id(b, o->id, e) < 0)
 		goto abort;
 	for (size_t i = 0; i < o->n; i++)
 		if (add_source(b, o, &o->sources[i], &s, e) < 0)
@@ -301,6 +273,30 @@ static int sources(const struct options *o, struct err *e)
 	return 0;
 }
 
+static int delta(const struct options *o, struct err *e)
+{
+	struct known_stats s = {0};
+	struct build *b;
+
+	if (!o->index || !o->key || !o->crt || !o->t.out || !o->n)
+		tool_usage(&o->t, "a delta wants -d INDEX -k KEY -c CRT -o DELTA, and what it adds or revokes");
+	if (!(b = build_new(e)))
+		return -1;
+	for (size_t i = 0; i < o->n; i++)
+		if (add_source(b, o, &o->sources[i], &s, e) < 0) {
+			build_abort(b);
+			return -1;
+		}
+	return mwhite_delta(b, o->index, o->key, o->crt, o->delta_days, o->t.out, e);
+}
+
+static int apply(const struct options *o, const char *path, struct err *e)
+{
+	if (!o->index || !o->ca || !path)
+		tool_usage(&o->t, "applying wants -d INDEX -a CA, and a delta");
+	return mwhite_apply(&o->t, o->index, path, o->ca, o->crl, e);
+}
+
 static int follow(const struct options *o, struct err *e)
 {
 	struct follow_options f = {.index = o->index, .root = o->root, .want = o->want, .keep_days = o->keep_days};
@@ -418,31 +414,39 @@ static unsigned days(const struct tool *t, const char *text)
 	unsigned long n = strtoul(text, &end, 10);
 
 	if (*end || end == text || *text == '-' || n > 36500)
-		tool_usage(t, "--keep wants a number of days, not %s", err_q(text));
+		tool_usage(t, "--keep and --days want a number of days, not %s", err_q(text));
 	return (unsigned)n;
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"index", required_argument, NULL, 'd'}, {"all", no_argument, NULL, 'a'}, {"pages", no_argument, NULL, 'P'}, {"keep-all", no_argument, NULL, 'k'},
+		{"index", required_argument, NULL, 'd'}, {"all", no_argument, NULL, 'A'}, {"pages", no_argument, NULL, 'P'}, {"keep-all", no_argument, NULL, 'E'},
 		{"root", required_argument, NULL, 'R'}, {"keep", required_argument, NULL, 'K'}, {"dpkg", no_argument, NULL, OPT_SOURCE + KNOWN_DPKG},
 		{"dir", required_argument, NULL, OPT_SOURCE + KNOWN_DIR}, {"list", required_argument, NULL, OPT_SOURCE + KNOWN_LIST},
 		{"nsrl", required_argument, NULL, OPT_SOURCE + KNOWN_NSRL}, {"rpm", required_argument, NULL, OPT_SOURCE + KNOWN_RPM},
-		{"hashlookup", required_argument, NULL, OPT_SOURCE + KNOWN_HASHLOOKUP}, {"case", required_argument, NULL, OPT_SOURCE + KNOWN_CASE}, {0},
+		{"hashlookup", required_argument, NULL, OPT_SOURCE + KNOWN_HASHLOOKUP}, {"case", required_argument, NULL, OPT_SOURCE + KNOWN_CASE},
+		{"revoke", required_argument, NULL, OPT_SOURCE + REVOKED}, {"id", required_argument, NULL, 'I'},
+		{"days", required_argument, NULL, 'D'}, {0},
 	};
-	struct options o = {.keep_days = 30, .sources = buf_alloc((size_t)argc * sizeof(*o.sources))};
+	struct options o = {.keep_days = 30, .delta_days = 30, .sources = buf_alloc((size_t)argc * sizeof(*o.sources))};
 	struct err e = {0};
 	char **operands;
 	int c, rc;
 
 	tool_init(&o.t, "mwhite", usage, argc, argv);
-	while ((c = tool_getopt(&o.t, "d:o:j", longs)) != -1)
+	while ((c = tool_getopt(&o.t, "d:o:jk:c:a:l:", longs)) != -1)
 		switch (c) {
 		case 'd': o.index = optarg; break;
-		case 'a': o.want |= CREW_ALL; break;
+		case 'A': o.want |= CREW_ALL; break;
 		case 'P': o.want |= CREW_PAGES; break;
-		case 'k': o.keep_all = true; break;
+		case 'E': o.keep_all = true; break;
+		case 'k': o.key = optarg; break;
+		case 'c': o.crt = optarg; break;
+		case 'a': o.ca = optarg; break;
+		case 'l': o.crl = optarg; break;
+		case 'I': o.id = optarg; break;
+		case 'D': o.delta_days = days(&o.t, optarg); break;
 		case 'R': o.root = optarg; break;
 		case 'K': o.keep_days = days(&o.t, optarg); break;
 		default:
@@ -458,10 +462,14 @@ int main(int argc, char **argv)
 		rc = revoke(&o, operands + 1, &e);
 	else if (!strcmp(verb, "withdraw"))
 		rc = withdraw(&o, operands + 1, &e);
+	else if (!strcmp(verb, "apply") && !(*operands && operands[1] && operands[2]))
+		rc = apply(&o, operands[1], &e);
 	else if (*verb && operands[1])
 		tool_usage(&o.t, "unexpected operand %s", err_q(operands[1]));
 	else if (!strcmp(verb, "build") || !strcmp(verb, "add"))
 		rc = build(&o, *verb == 'a', &e);
+	else if (!strcmp(verb, "delta"))
+		rc = delta(&o, &e);
 	else if (!strcmp(verb, "follow"))
 		rc = follow(&o, &e);
 	else if (!strcmp(verb, "sources"))

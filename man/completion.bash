@@ -6,7 +6,7 @@ _muss()
 	local tool=${1##*/} cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verbs words
 	COMPREPLY=()
 	case $tool in
-	mwhite) verbs="build add follow query revoke withdraw sources info" ;;
+	mwhite) verbs="build add follow query revoke delta apply withdraw sources info" ;;
 	mkey) verbs="init issue request sign revoke" ;;
 	mnicter) verbs="micro" ;;
 	magent) verbs="run status undo" ;;

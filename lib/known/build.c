@@ -120,6 +120,13 @@ void build_from(struct build *b, unsigned from, int64_t when)
 		b->dpkg_time = when;
 }
 
+int build_id(struct build *b, const char *hex, struct err *e)
+{
+	if (strlen(hex) != 2 * (size_t)FORMAT_ID || digest_unhex(hex, b->id, FORMAT_ID) < 0)
+		return err_set(e, EX_USAGE, "an index's id has 32 hexadecimal digits: %s", err_q(hex));
+	return 0;
+}
+
 /* ---- from another index ---- */
 
 static void take_terms(struct build *b, const struct index *x)

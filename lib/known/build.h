@@ -30,6 +30,8 @@ struct build {
 
 /* An entry of the base, from all who vouch for it. */
 int build_take(struct build *b, const unsigned char *digest, const struct index_hit *hit, struct err *e);
+/* Writes it to an empty file, which is as build_finish's. Not for one that goes on from another. */
+int build_finish_fd(struct build *b, int fd, uint64_t *count, struct err *e);
 int build_flush_text(struct build *b, struct err *e);
 
 #endif

@@ -150,15 +150,10 @@ static int put_segment(struct commit *c, const struct index *older, struct err *
 
 /* ---- a new file ---- */
 
-static int write_new(struct commit *c, const char *path, struct err *e)
+static int put_new(struct commit *c, struct err *e)
 {
-	struct atomic *a = atomic_open(path, 0644, false, e);
 	unsigned char page[FORMAT_PAGE] = {0};
-	int rc = -1;
 
-	if (!a)
-		return -1;
-	c->fd = atomic_fd(a);
 	c->at = FORMAT_PAGE;
 	memcpy(page + AT_MAGIC, format_magic, sizeof(format_magic));
 	format_put32(page + AT_VERSION, FORMAT_VERSION);
@@ -166,17 +161,37 @@ static int write_new(struct commit *c, const char *path, struct err *e)
 	memcpy(page + AT_ID, c->b->id, FORMAT_ID);
 	state_seal(page);
 	if (put_segment(c, NULL, e) < 0)
-		goto out;
+		return -1;
 	c->live = c->made.count;
 	if (put_state(c, e) < 0)
-		goto out;
+		return -1;
 	memcpy(page + FORMAT_SECTOR, c->slot, FORMAT_SECTOR);
-	if (shards_put(c->fd, page, sizeof(page), 0, e) < 0)
-		goto out;
-	rc = atomic_commit(a, e);
-	a = NULL;
-out:
-	atomic_abort(a);
+	return shards_put(c->fd, page, sizeof(page), 0, e);
+}
+
+static int write_new(struct commit *c, const char *path, struct err *e)
+{
+	struct atomic *a = atomic_open(path, 0644, false, e);
+
+	if (!a)
+		return -1;
+	c->fd = atomic_fd(a);
+	if (put_new(c, e) < 0) {
+		atomic_abort(a);
+		return -1;
+	}
+	return atomic_commit(a, e);
+}
+
+int build_finish_fd(struct build *b, int fd, uint64_t *count, struct err *e)
+{
+	struct commit c = {.b = b, .fd = fd};
+	int rc;
+
+	sort_revoked(&b->revoked);
+	rc = put_new(&c, e);
+	*count = c.live;
+	build_abort(b);
 	return rc;
 }
 

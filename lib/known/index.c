@@ -186,7 +186,7 @@ int index_verify(const struct index *x, struct err *e)
 
 static json_t *from_names(unsigned from)
 {
-	static const char *const name[] = {"dpkg", "dir", "list", "nsrl", "hashlookup", "rpm", "case", "pages"};   /* KNOWN_FROM_* */
+	static const char *const name[] = {"dpkg", "dir", "list", "nsrl", "hashlookup", "rpm", "case", "pages", "delta"};   /* KNOWN_FROM_* */
 	json_t *j = json_array();
 
 	for (unsigned i = 0; i < sizeof(name) / sizeof(name[0]); i++)
@@ -210,9 +210,10 @@ json_t *index_info(const struct index *x)
 	digest_tohex(x->slot + FORMAT_SUM, KNOWN_DIGEST, sum);
 	digest_tohex(x->id, FORMAT_ID, id);
 	clock_rfc3339(x->created, when);
-	j = json_pack("{ss ss sI sI sI sI sI sI sI sI ss ss}", "format", "muss-known/2", "id", id, "digests", (json_int_t)x->live,
+	j = json_pack("{ss ss sI sI sI sI sI sI sI sI sI ss ss}", "format", "muss-known/2", "id", id, "digests", (json_int_t)x->live,
 		"revoked", (json_int_t)x->revoked, "sources", (json_int_t)x->sources, "names", (json_int_t)names, "bytes", (json_int_t)x->size,
-		"resident", (json_int_t)hot, "bits", (json_int_t)kept * 8, "segments", (json_int_t)x->n, "sha256", sum, "created", when);
+		"resident", (json_int_t)hot, "bits", (json_int_t)kept * 8, "segments", (json_int_t)x->n, "delta",
+		(json_int_t)x->delta, "sha256", sum, "created", when);
 	if (x->dpkg_time) {
 		clock_rfc3339(x->dpkg_time, when);
 		json_object_set_new(j, "dpkg", json_string(when));

@@ -17,7 +17,7 @@
 
 enum {
 	KNOWN_FROM_DPKG = 1, KNOWN_FROM_DIR = 2, KNOWN_FROM_LIST = 4, KNOWN_FROM_NSRL = 8, KNOWN_FROM_HASHLOOKUP = 16, KNOWN_FROM_RPM = 32,
-	KNOWN_FROM_CASE = 64, KNOWN_FROM_PAGES = 128 /* pages of code beside the files */,
+	KNOWN_FROM_CASE = 64, KNOWN_FROM_PAGES = 128 /* pages of code beside the files */, KNOWN_FROM_DELTA = 256,
 };
 
 struct index;
@@ -42,7 +42,7 @@ uint64_t index_sources(const struct index *x);
 const char *index_source(const struct index *x, uint64_t number);
 /* The whole file against its own SHA-256s, and that it is in order; 65 when not. */
 int index_verify(const struct index *x, struct err *e);
-/* {"format","id","digests","revoked","sources","names","bytes","resident","bits","segments","sha256","created","dpkg"?,"from":[..]};
+/* {"format","id","digests","revoked","sources","names","bytes","resident","bits","segments","delta","sha256","created","dpkg"?,"from":[..]};
  * new reference. */
 json_t *index_info(const struct index *x);
 unsigned index_from(const struct index *x);          /* KNOWN_FROM_* */
@@ -85,6 +85,27 @@ void build_revoke(struct build *b, const unsigned char digest[KNOWN_DIGEST]);
 /* Atomically; frees b in any case. */
 int build_finish(struct build *b, const char *path, uint64_t *count, struct err *e);
 void build_abort(struct build *b);
+
+/* The id of what is built, 32 hexadecimal digits: deltas are for one id. Without it, it is random. */
+int build_id(struct build *b, const char *hex, struct err *e);
+
+/* ---- delta.c: signed changes of an index, as a centre sends them (format: mwhite(1), FILES) ---- */
+
+/* Who can sign and verify is handed in: this room has no keys. verify says who signed. */
+typedef int delta_sign_fn(void *ctx, const void *p, size_t n, struct buf *sig, struct err *e);
+typedef int delta_verify_fn(void *ctx, const void *p, size_t n, const struct buf *sig, char name[128], struct err *e);
+/* What b has and revokes, as the delta that leads from the index at `index` to the next version, valid for so many seconds. Frees b. */
+int delta_make(struct build *b, const char *index, int64_t seconds, delta_sign_fn *sign, void *ctx, const char *path, struct err *e);
+struct delta_report {
+	uint64_t version, added, revoked;   /* as the delta says */
+	uint64_t digests;                   /* known now */
+	char signer[128];
+};
+/*
+ * Puts a delta into an index. Nothing of it is read before the signature was verified. -1: 65 it is damaged; 77 it has expired or is
+ * for another index, or what verify says; 75 versions between are missing; 1 (EX_NO) the index has this version or a later one.
+ */
+int delta_apply(const char *index, const char *path, delta_verify_fn *verify, void *ctx, struct delta_report *r, struct err *e);
 
 /* ---- withdraw.c ---- */
 

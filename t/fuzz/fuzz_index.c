@@ -1,6 +1,6 @@
 /*
- * The whitelist index: the first byte says what the rest is: an index file (even; its own sum
- * is put right, so that what lies behind is reached) or a list of digests (odd).
+ * The whitelist index: the first byte, divided by 3, says what the rest is: an index file (0; its own sums
+ * are put right, so that what lies behind is reached), a list of digests (1), or a delta whose signature holds (2).
  * Whatever it is, nothing crashes, and an index that opens is one whose every entry is found again.
  * rooms: known base
  */
@@ -165,6 +165,31 @@ static void grow_index(const char *path)
 	build_finish(b, path, NULL, &e);
 }
 
+static int hold(void *ctx, const void *p, size_t n, const struct buf *sig, char name[128], struct err *e)
+{
+	(void)ctx;
+	(void)p;
+	(void)n;
+	(void)sig;
+	(void)e;
+	memcpy(name, "s", 2);
+	return 0;
+}
+
+/* To an index with the id that the seed is for. */
+static void apply_delta(const uint8_t *data, size_t size)
+{
+	struct err e = {0};
+	struct build *b = build_new(&e);
+	struct delta_report r;
+
+	if (!b || build_id(b, "00112233445566778899aabbccddeeff", &e) < 0 || build_finish(b, file, NULL, &e) < 0)
+		abort();
+	put(list, data, size);
+	if (!delta_apply(file, list, hold, NULL, &r, &e))
+		read_index(file);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct err e = {0};
@@ -172,7 +197,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!size)
 		return 0;
 	begin();
-	if (data[0] % 2 == 0) {
+	if (data[0] % 3 == 2) {
+		apply_delta(data + 1, size - 1);
+	} else if (data[0] % 3 == 0) {
 		unsigned char *p = buf_alloc(size);
 
 		memcpy(p, data + 1, size - 1);
