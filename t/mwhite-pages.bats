@@ -45,7 +45,7 @@ held() {
 	[ $# -eq 0 ] || return 0
 	mscan -q -w "$index" -p "$pid" -o direct.case
 	opened direct.case direct
-	diff -r --exclude=case.json --exclude=MANIFEST x direct
+	diff <(what x) <(what direct)
 }
 
 opened() {
@@ -53,6 +53,11 @@ opened() {
 	mkdir "$2"
 	bsdtar -xf "$1" -C "$2"
 	chmod -R u+rwX "$2"
+}
+
+# what FOLDER: each piece of code, what is known of it and of its pages; not how old it is, which goes on meanwhile.
+what() {
+	find "$1"/code -name about.json -exec jq -Sc '[.sha256, .kind, .known, .pages, [.memory[]?.pages]]' {} + | sort
 }
 
 # of_kind KIND FILTER: what jq's filter makes of the about.json of that kind, a line a piece.

@@ -19,7 +19,7 @@ json_t *jsonio_base64(const void *from, size_t n)
 		buf_addc(&b, i + 1 < n ? letters[v >> 6 & 63] : '=');
 		buf_addc(&b, i + 2 < n ? letters[v & 63] : '=');
 	}
-	j = json_string(buf_str(&b));
+	j = json_stringn(buf_str(&b), b.len);
 	buf_free(&b);
 	return j;
 }
