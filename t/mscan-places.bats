@@ -321,23 +321,21 @@ sha() { sha256sum "$1" | cut -c1-64; }
 signs() { jq -r '[.signs[].name] | sort | join(" ")' "$X/$(sha "$R$1")/about.json"; }
 
 @test "each entry of each place: what it starts, by whom, its exact text, and its signs" {
-	bad=0
-	while IFS=$'\x1f' read -r -a f; do
-		at=${f[0]}
+	# the wanted with the digest of their piece before them, held against all pieces at once
+	while IFS=$'\x1f' read -r at rest; do
 		[[ $at == /* ]] || at=/opt/p$at
-		about=$X/$(sha "$R$at")/about.json
-		if ! jq -e --arg place "${f[1]}" --arg file "${f[2]}" --arg text "${f[3]}" '[.sightings[] | select(.how == "startup"
-			and .place == $place and .file == $file and ($text == "" or .text == $text))] | length >= 1' "$about" >/dev/null 2>&1; then
-			echo "# $at: no sighting in ${f[2]} as ${f[1]} with ${f[3]}"
-			[ ! -f "$about" ] || jq -c '.sightings[]' "$about"
-			bad=1
-		fi
-		for sign in "${f[@]:4}" "startup-${f[1]}"; do
-			jq -e --arg s "$sign" '[.signs[].name] | index($s)' "$about" >/dev/null 2>&1 || { echo "# $at: no sign $sign"; bad=1; }
-		done
-	done <"$BATS_FILE_TMPDIR/wanted"
-	[ "$(wc -l <"$BATS_FILE_TMPDIR/wanted")" -gt 90 ]
-	[ $bad -eq 0 ]
+		printf '%s\x1f%s\x1f%s\n' "$(sha "$R$at")" "$at" "$rest"
+	done <"$BATS_FILE_TMPDIR/wanted" >wanted
+	[ "$(wc -l <wanted)" -gt 90 ]
+	cat "$X"/*/about.json | jq -rs --rawfile wanted wanted '(map({(.sha256): .}) | add) as $have
+		| $wanted | rtrimstr("\n") | split("\n")[] | split("\u001f") as [$sha, $at, $place, $file, $text]
+		| (split("\u001f")[5:] + ["startup-" + $place]) as $signs | $have[$sha] as $p
+		| if $p == null then "\($at): no piece, for \($file)"
+		  elif ($p.sightings | any(.how == "startup" and .place == $place and .file == $file and ($text == "" or .text == $text)) | not)
+		  then "\($at): no sighting in \($file) as \($place) with \($text), but \($p.sightings)"
+		  else $signs - [$p.signs[].name] | select(. != []) | "\($at): no sign \(.)" end' >bad
+	cat bad
+	[ ! -s bad ]
 }
 
 @test "a line is counted from one, and belongs to the file as it is" {
@@ -363,4 +361,46 @@ signs() { jq -r '[.signs[].name] | sort | join(" ")' "$X/$(sha "$R$1")/about.jso
 	[[ $(signs /opt/pkey) != *preload* ]]
 	[[ $(signs /opt/pifup) != *user* ]]
 	jq -es 'all([.signs[] | select(.group == "unlisted")] == [])' "$X"/*/about.json
+}
+
+@test "hostile files neither hang nor hide: FIFOs, endless and huge files, loops, names, ten thousand of them" {
+	R=$TMP/h
+	program last newline deep open
+	mkfifo -m 600 "$TMP/fifo"
+	mkdir -p "$R"/etc/{cron.d,cron.daily,systemd/system,pam.d,ssh} "$R/root/.git" "$R/home"
+	for f in etc/cron.d/fifo root/.bashrc etc/nsswitch.conf root/.ssh etc/ssh/sshd_config etc/systemd/system/f.service; do
+		cp -R "$TMP/fifo" "$R/$f"
+	done
+	[ "$(id -u)" -ne 0 ] || mknod "$R/etc/cron.d/zero" c 1 5 2>/dev/null || :
+	for f in etc/cron.d/sparse etc/cron.daily/sparse etc/environment opt/psparse; do truncate -s 1T "$R/$f"; done
+	lines '* * * * * root /opt/psparse' | put /etc/crontab
+	ln -s loop "$R/etc/cron.d/loop"
+	ln -s . "$R/etc/systemd/system/self.service.d"
+	ln -s .. "$R/etc/systemd/system/up.wants"
+	ln -s /dev/zero "$R/etc/cron.d/link"
+	lines '* * * * * root /opt/pnewline' | put $'/etc/cron.d/a\nb\e[31m'
+	(cd "$R/etc/cron.d" && seq -f 'n%05.0f' 10000 | xargs touch)
+	lines '* * * * * root /opt/plast' | put /etc/cron.d/zzz
+	lines '[include]path=config' '[include]path=/root/.git/config' '[core]hooksPath=/' '[core]hooksPath=../../../../..' | put /root/.git/config
+	lines 'include /etc/ld.so.conf' 'include /etc/*.conf' /etc/cron.d / | put /etc/ld.so.conf
+	lines '#include "/etc/apt/apt.conf";' '{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{' 'x "' | put /etc/apt/apt.conf
+	{ head -c 1000000 /dev/zero | tr '\0' '['; } | put /etc/pam.d/x
+	{ yes 'LD_PRELOAD=/opt/plast PATH=/opt' | head -n 20000 | tr '\n' ' '; } | put /root/.profile
+	{ yes 'command="' | head -c 1000000 | tr -d '\n'; } | put /root/.ssh2
+	mkdir -p "$R/home/u" && (cd "$R/home/u" && seq 3000 | xargs mkdir)
+	lines 'root:x:0:0::/root:/bin/sh' 'u:x:1:1::/home/u:/bin/sh' | put /etc/passwd
+	lines '#!/bin/sh' /opt/pdeep | put /home/u/3000/.git/hooks/update 755
+	chmod 777 "$R/opt/popen"
+	lines '* * * * * root /opt/popen' | put /etc/cron.d/open
+	SECONDS=0
+	timeout -k 1 100 "$BIN/mscan" -R "$R" -o c.case 2>err
+	[ "$SECONDS" -lt 60 ]
+	[[ $(cat err) != *$'\e'* ]]
+	mkdir x && bsdtar -xf c.case -C x && chmod -R u+rwX x
+	X=x/code
+	for n in last newline deep open; do [ -f "$X/$(sha "$R/opt/p$n")/about.json" ] || { echo "# $n"; return 1; }; done
+	jq -e '.sightings[0].file == "/etc/cron.d/a\nb\u001b[31m"' "$X/$(sha "$R/opt/pnewline")/about.json"
+	[[ $(signs /opt/popen) == *startup-open* ]]
+	[[ $(signs /opt/plast) != *startup-open* ]]
+	jq -e '.host.scan.complete == false' x/case.json
 }

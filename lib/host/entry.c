@@ -36,7 +36,8 @@ json_t *entry_sighting(const struct startup *s, unsigned line, const char *text,
 	json_object_set_new(o, "file", jsonio_name(s->path));
 	if (line) {
 		json_object_set_new(o, "line", json_integer(line));
-		json_object_set_new(o, "text", jsonio_bytes(text, length));
+		if (length <= CAP_LINE)
+			json_object_set_new(o, "text", jsonio_bytes(text, length));
 	}
 	json_object_set_new(o, "file_sha256", json_string(s->sha256));
 	json_object_set_new(o, "whole", json_boolean(s->whole));
@@ -88,10 +89,14 @@ static void line_of(struct startup *s, unsigned number, const char **text, size_
 
 static void sight(const struct entry *en, struct piece *p)
 {
-	json_t *o = entry_sighting(en->s, en->line, en->text, en->length);
+	json_t *o;
 	size_t i, least;
 
 	entry_signs(en->s, p);
+	if (en->s->only == p && en->s->last_line == en->line && en->line)
+		return;
+	en->s->last_line = en->line;
+	o = entry_sighting(en->s, en->line, en->text, en->length);
 	en->s->several |= en->s->only && en->s->only != p;
 	en->s->only = p;
 	/* the same program twice on one line */

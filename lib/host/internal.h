@@ -15,6 +15,7 @@
 #define CAP_SCRIPT (64 * MIB)     /* a file that is interpreted */
 #define CAP_NESTING 8u            /* commands within commands */
 #define CAP_COMMANDS 4096u        /* looked at in one start-up file: the longest met has some 300 */
+#define CAP_LINE (16 * KIB)        /* a line told in a sighting: one of a megabyte can name thousands of programs */
 #define CAP_UNSEEN 32u            /* different reasons */
 #define CAP_ROOTS 256u            /* different root folders of processes: each may hold a package database in memory */
 
@@ -558,6 +559,7 @@ struct startup {
 	json_t *given;            /* sightings given to what the entries start */
 	struct piece *only;       /* the one piece all of them start so far */
 	bool several;             /* they start more than one */
+	unsigned last_line;       /* of the last one */
 	unsigned commands;
 	unsigned near_line;       /* where the last line looked up begins */
 	size_t near_offset;
