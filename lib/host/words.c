@@ -104,7 +104,7 @@ size_t words_wrapped(char *const *words, size_t n, bool *command)
 
 	*command = false;
 	/* an option that holds the command stands anywhere, also behind a user's name */
-	for (i = 1; w && i + 1 < n; i++) {
+	for (i = 1; w && i + 1 < n && strcmp(words[i], "--") != 0; i++) {
 		bool line = option_is(words[i], w->line, 3) == 1;
 
 		if (line || option_is(words[i], w->program, 3) == 1) {
