@@ -1,5 +1,6 @@
 /* crew: two threads that read files once and compute both sums of each. */
 #include "known/known.h"
+#include "known/md5.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +15,7 @@
 #include <unistd.h>
 
 #define THREADS 2
-#define BLOCK (256 * KIB)
+#define BLOCK (64 * KIB)
 
 struct crew {
 	struct crew_list *list;
@@ -156,75 +157,190 @@ int crew_take(struct build *b, const struct crew_item *f, uint32_t source, const
 	return 0;
 }
 
-static enum crew_result read_item(struct crew *c, struct crew_item *i, unsigned char *block, struct digest *md5,
-                                  struct digest *sha)
-{
-	struct stat st;
-	char hex[DIGEST_HEX];
-	unsigned char sum[16];
-	enum crew_result result = CREW_UNREADABLE;
-	uint64_t total = 0;
-	ssize_t n = 0;
-	int fd = open_inside(c->root, i->path);
+/* ---- opening, and what is known then ---- */
 
-	if (fd < 0)
+/* CREW_TODO: it is open and is to be read. */
+static enum crew_result open_item(struct crew *c, const struct crew_item *i, int *fd, struct stat *st)
+{
+	unsigned char start[4];
+	enum crew_result result = CREW_TODO;
+	ssize_t n;
+
+	*fd = open_inside(c->root, i->path);
+	if (*fd < 0)
 		return errno == ENOENT || errno == ENOTDIR ? CREW_MISSING : errno == ELOOP ? CREW_ALTERED : CREW_UNREADABLE;
-	if (fstat(fd, &st) < 0)
-		goto out;
-	if (!S_ISREG(st.st_mode)) {
+	if (fstat(*fd, st) < 0) {
+		result = CREW_UNREADABLE;
+	} else if (!S_ISREG(st->st_mode)) {
 		result = CREW_ALTERED;
-		goto out;
+	} else if (!(c->want & CREW_ALL) && !(st->st_mode & 0111) && !code_by_name(i->path)) {
+		n = pread(*fd, start, sizeof(start), 0);
+		result = n < 0 ? CREW_UNREADABLE : code_by_content(start, (size_t)n) ? CREW_TODO : CREW_NO_CODE;
 	}
-	if (!(c->want & CREW_ALL) && !(st.st_mode & 0111) && !code_by_name(i->path)) {
-		n = pread(fd, block, 4, 0);
-		if (n < 0)
-			goto out;
-		if (!code_by_content(block, (size_t)n)) {
-			result = CREW_NO_CODE;
-			goto out;
-		}
-	}
-	while ((n = io_read(fd, block, BLOCK)) > 0) {
-		if (i->md5_known)
-			digest_add(md5, block, (size_t)n);
-		digest_add(sha, block, (size_t)n);
-		total += (uint64_t)n;
-	}
-	c->bytes += total;
-	digest_end(sha, hex);
-	digest_unhex(hex, i->sha256, sizeof(i->sha256));
-	if (i->md5_known) {
-		digest_end(md5, hex);
-		if (strlen(hex) != 32 || digest_unhex(hex, sum, sizeof(sum)) < 0)
-			goto out;
-	}
-	if (n < 0)
-		goto out;
-	result = !i->md5_known || !memcmp(sum, i->md5, sizeof(sum)) ? CREW_GOOD : CREW_ALTERED;
-	/* A package manager at work: neither good nor altered. */
-	if ((result == CREW_ALTERED || !i->md5_known) && !unchanged(c, i->path, fd, &st))
-		result = CREW_CHANGING;
-	if (result == CREW_GOOD && c->want & CREW_PAGES)
-		read_pages(c, i, fd, &st, sha);
-out:
-	io_close(&fd);
+	if (result != CREW_TODO)
+		io_close(fd);
 	return result;
+}
+
+/* ---- reading: files with an MD5 eight at a time, md5.h says why ---- */
+
+struct lane {
+	struct crew_item *item;         /* NULL: none */
+	int fd;
+	struct stat st;
+	struct digest *sha;
+	unsigned char *block;           /* BLOCK bytes and what ends an MD5 */
+	size_t at, have;                /* for the MD5 */
+	uint64_t total;
+	bool ended, failed;
+};
+
+struct worker {
+	struct crew *c;
+	struct lane lane[MD5_LANES];
+	struct md5 md5;
+};
+
+static void read_more(struct lane *l)
+{
+	size_t rest = l->have - l->at;
+	ssize_t n;
+
+	memmove(l->block, l->block + l->at, rest);
+	n = io_read(l->fd, l->block + rest, BLOCK - rest);
+	l->at = 0;
+	l->have = rest;
+	if (n < 0) {
+		l->failed = l->ended = true;
+		return;
+	}
+	digest_add(l->sha, l->block + rest, (size_t)n);
+	l->have += (size_t)n;
+	l->total += (uint64_t)n;
+	l->ended = (size_t)n < BLOCK - rest;
+}
+
+/* The last bytes, made whole as an MD5 wants it. */
+static void complete(struct lane *l)
+{
+	unsigned char end[2 * MD5_BLOCK];
+	size_t whole = l->have / MD5_BLOCK * MD5_BLOCK, n = md5_end(l->block + whole, l->total, end);
+
+	memcpy(l->block + whole, end, n);
+	l->have = whole + n;
+}
+
+/* md5: of all that was read, or NULL. */
+static void finish(struct crew *c, struct lane *l, const unsigned char *md5)
+{
+	struct crew_item *i = l->item;
+	char hex[DIGEST_HEX];
+
+	c->bytes += l->total;
+	digest_end(l->sha, hex);
+	digest_unhex(hex, i->sha256, sizeof(i->sha256));
+	i->result = l->failed ? CREW_UNREADABLE : !md5 || !memcmp(md5, i->md5, sizeof(i->md5)) ? CREW_GOOD : CREW_ALTERED;
+	/* A package manager at work: neither good nor altered. */
+	if ((i->result == CREW_ALTERED || (i->result == CREW_GOOD && !md5)) && !unchanged(c, i->path, l->fd, &l->st))
+		i->result = CREW_CHANGING;
+	if (i->result == CREW_GOOD && c->want & CREW_PAGES)
+		read_pages(c, i, l->fd, &l->st, l->sha);
+	io_close(&l->fd);
+	l->item = NULL;
+	c->done++;
+}
+
+/* The next file that has an MD5 into lane k; others are done on the way. False: there is none. */
+static bool take_next(struct worker *w, unsigned k)
+{
+	struct crew *c = w->c;
+	struct lane *l = &w->lane[k];
+	size_t n;
+
+	while ((n = c->next++) < c->list->len) {
+		l->item = &c->list->p[n];
+		l->at = l->have = 0;
+		l->total = 0;
+		l->ended = l->failed = false;
+		l->item->result = open_item(c, l->item, &l->fd, &l->st);
+		if (l->item->result != CREW_TODO) {
+			l->item = NULL;
+			c->done++;
+			continue;
+		}
+		if (l->item->md5_known) {
+			md5_begin(&w->md5, k);
+			return true;
+		}
+		do {
+			l->at = l->have;
+			read_more(l);
+		} while (!l->ended);
+		finish(c, l, NULL);
+	}
+	return false;
+}
+
+/* Makes lane k have a block at least; false: there are no more files for it. */
+static bool ready(struct worker *w, unsigned k)
+{
+	struct lane *l = &w->lane[k];
+	unsigned char md5[16];
+
+	for (;;) {
+		if (!l->item && !take_next(w, k))
+			return false;
+		if (l->have - l->at >= MD5_BLOCK)
+			return true;
+		if (!l->ended) {
+			read_more(l);
+			if (l->ended && !l->failed)
+				complete(l);
+			continue;
+		}
+		md5_sum(&w->md5, k, md5);
+		finish(w->c, l, md5);
+	}
 }
 
 static void *work(void *arg)
 {
-	struct crew *c = arg;
-	unsigned char *block = buf_alloc(BLOCK);
-	struct digest *md5 = digest_new_md5(), *sha = digest_new();
-	size_t i;
+	struct worker *w = buf_alloc(sizeof(*w));
+	const unsigned char *data[MD5_LANES];
 
-	while ((i = c->next++) < c->list->len) {
-		c->list->p[i].result = read_item(c, &c->list->p[i], block, md5, sha);
-		c->done++;
+	w->c = arg;
+	for (unsigned k = 0; k < MD5_LANES; k++) {
+		w->lane[k].fd = -1;
+		w->lane[k].sha = digest_new();
+		w->lane[k].block = buf_alloc(BLOCK + 2 * MD5_BLOCK);
 	}
-	digest_free(md5);
-	digest_free(sha);
-	free(block);
+	for (;;) {
+		size_t blocks = SIZE_MAX, some = MD5_LANES;
+
+		for (unsigned k = 0; k < MD5_LANES; k++) {
+			bool has = ready(w, k);
+			size_t n = has ? (w->lane[k].have - w->lane[k].at) / MD5_BLOCK : SIZE_MAX;
+
+			data[k] = has ? w->lane[k].block + w->lane[k].at : NULL;
+			if (has && n <= blocks)
+				blocks = n;
+			if (has)
+				some = k;
+		}
+		if (some == MD5_LANES)
+			break;
+		for (unsigned k = 0; k < MD5_LANES; k++)
+			if (data[k])
+				w->lane[k].at += blocks * MD5_BLOCK;
+			else
+				data[k] = data[some];
+		md5_blocks(&w->md5, data, blocks);
+	}
+	for (unsigned k = 0; k < MD5_LANES; k++) {
+		digest_free(w->lane[k].sha);
+		free(w->lane[k].block);
+	}
+	free(w);
 	return NULL;
 }
 
