@@ -71,7 +71,7 @@ static struct package *place(struct packages *d, const char *key)
 		return p;
 	if (d->n == CAP_PACKAGES)
 		return NULL;
-	if (d->n == d->cap) {
+	if (!d->p || d->n == d->cap) {
 		d->cap = d->cap ? 2 * d->cap : 256;
 		d->p = buf_realloc(d->p, d->cap, sizeof(*d->p));
 	}
@@ -346,7 +346,7 @@ static int read_info(struct packages *d, struct err *e)
 	}
 	closedir(dir);
 	free(folder);
-	for (size_t i = 0; i < d->n; i++)
+	for (size_t i = 0; d->p && i < d->n; i++)
 		if (d->p[i].state != PACKAGE_GONE && !d->p[i].sums)
 			stamp_of(d, &d->p[i], NULL, d->p[i].stamp);
 	return 0;
@@ -408,7 +408,7 @@ int packages_read(struct packages *d, const char *root, struct err *e)
 
 void packages_free(struct packages *d)
 {
-	for (size_t i = 0; i < d->n; i++) {
+	for (size_t i = 0; d->p && i < d->n; i++) {
 		free(d->p[i].name);
 		free(d->p[i].key);
 		free(d->p[i].version);

@@ -115,6 +115,7 @@ int main(void)
 	for (size_t n = 0; n < 300; n++)
 		all &= agree(text, (size_t[]){n, 299 - n, 0, 64, n / 2, n * 7, 55, 9000});
 	OK(all, "all lanes agree with the one");
+	free(text);
 	crew();
 	return unit_end();
 }
