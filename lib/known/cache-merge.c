@@ -71,20 +71,21 @@ static struct cache_entry *merge_entries(struct cache *c, bool ages, struct buf 
 	struct cache_entry *out = buf_realloc(NULL, olds + c->entry_count + 1, sizeof(*out));
 
 	while (i < olds || k < c->entry_count) {
-		const struct cache_entry *old = i < olds ? &c->old.entries[i] : NULL, *new = k < c->entry_count ? &c->entries[k] : NULL;
-		int order = !old ? 1 : !new ? -1 : by_inode(old, new);
+		bool fresh = i == olds || (k < c->entry_count && by_inode(&c->entries[k], &c->old.entries[i]) <= 0);
 
-		if (order >= 0) {
-			out[n] = *new;
-			add_facts(&out[n++], buf_str(&c->text) + new->facts, text);
-			k++;
-			i += !order;
+		if (fresh) {
+			i += i < olds && !by_inode(&c->entries[k], &c->old.entries[i]);
+			out[n] = c->entries[k++];
+			add_facts(&out[n], buf_str(&c->text) + out[n].facts, text);
+			n++;
 			continue;
 		}
-		out[n] = *old;
-		out[n].age = aged(c->entry_fate[i], old->age, ages);
-		if (stays(c->entry_fate[i], out[n].age, n, room + k))
-			add_facts(&out[n++], c->old.text + old->facts, text);
+		out[n] = c->old.entries[i];
+		out[n].age = aged(c->entry_fate[i], out[n].age, ages);
+		if (stays(c->entry_fate[i], out[n].age, n, room + k)) {
+			add_facts(&out[n], c->old.text + out[n].facts, text);
+			n++;
+		}
 		i++;
 	}
 	*count = n;
@@ -99,30 +100,27 @@ static struct cache_path *merge_paths(struct cache *c, bool ages, uint64_t *coun
 
 	*pasts = NULL;
 	while (i < olds || k < c->path_count) {
-		const struct cache_path *old = i < olds ? &c->old.paths[i] : NULL;
-		const struct cache_change *new = k < c->path_count ? &c->paths[k] : NULL;
+		bool fresh = i == olds || (k < c->path_count && c->paths[k].path.path <= c->old.paths[i].path);
 		const struct cache_past *before;
-		bool fresh = !old || (new && new->path.path <= old->path);
 
 		if (fresh) {
-			out[n] = new->path;
-			before = new->before;
-			k++;
-			i += old && old->path == new->path.path;
+			i += i < olds && c->old.paths[i].path == c->paths[k].path.path;
+			out[n] = c->paths[k].path;
+			before = c->paths[k++].before;
 		} else {
-			unsigned char fate = c->path_fate[i++];
+			unsigned char fate = c->path_fate[i];
 
-			out[n] = *old;
-			out[n].age = aged(fate, old->age, ages);
-			before = c->old.pasts + (old->changes ? old->past : 0);
+			out[n] = c->old.paths[i++];
+			out[n].age = aged(fate, out[n].age, ages);
 			if (!stays(fate, out[n].age, n, room + k))
 				continue;
+			before = out[n].changes ? c->old.pasts + out[n].past : NULL;
 			if (fate == CACHE_SEEN) {
 				out[n].seen = (uint32_t)c->now;
 				out[n].streak = 0;
 			}
 		}
-		if (out[n].changes) {
+		if (out[n].changes && before) {
 			if (!(p & (p - 1)))
 				*pasts = buf_realloc(*pasts, p ? p * 2 * CACHE_BEFORE : CACHE_BEFORE, sizeof(**pasts));
 			memcpy(*pasts + p * CACHE_BEFORE, before, CACHE_BEFORE * sizeof(**pasts));
