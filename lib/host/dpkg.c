@@ -67,7 +67,7 @@ static void put(struct dpkg *d, uint64_t v, uint16_t owner)
 
 static void add(struct dpkg *d, const char *path, size_t n, uint16_t owner)
 {
-	if (d->count * 2 >= d->size) {
+	if (d->count * 4 >= d->size * 3) {
 		uint64_t *old = d->slot;
 		uint16_t *old_owner = d->owner;
 		size_t old_size = d->size, i;

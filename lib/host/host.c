@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #define PATIENT_TIMES 6           /* a process has so many times the patience that a single answer has */
@@ -21,6 +22,8 @@ struct host *host_open(const char *root, const struct judge *j, struct err *e)
 	h->began = clock_mono_ms();
 	h->unseen = json_array();
 	h->spool = spool_new();
+	if (getrandom(&h->secret, sizeof(h->secret), 0) != (ssize_t)sizeof(h->secret))
+		h->secret = (uint64_t)h->began;
 	if (!root)
 		root = "/";
 	if (!realpath(root, real)) {
@@ -257,7 +260,7 @@ static int heaviest_first(const void *a, const void *b)
 
 static int emit_one(const struct host *h, const struct piece *p, const struct host_sink *sink, struct err *e)
 {
-	json_t *about = piece_about(p);
+	json_t *about = piece_about(h, p);
 	char path[CAP_PATH + 1];
 	size_t i;
 	int rc;
@@ -283,7 +286,10 @@ int host_emit(struct host *h, double least_score, const struct host_sink *sink, 
 	int rc = 0;
 
 	for (i = 0; i < h->piece_count; i++) {
-		h->pieces[i]->score = judge_score(h->pieces[i]->signs);
+		json_t *signs = piece_signs(h, h->pieces[i]);
+
+		h->pieces[i]->score = judge_score(signs);
+		json_decref(signs);
 		order[i] = h->pieces[i];
 	}
 	if (h->piece_count)

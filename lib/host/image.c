@@ -91,25 +91,11 @@ struct piece *image_recall(struct host *h, const struct stat *st, const char *ki
 }
 
 /* A file's place is judged once in each root. */
-static bool new_place(struct piece *p, const struct root *root, const char *path)
+static bool new_place(const struct host *h, struct piece *p, const struct root *root, const char *path)
 {
-	json_t *here = json_sprintf("%u:", root ? root->number : 0), *name = jsonio_name(path), *key;
-	const json_t *o;
-	size_t i;
-	bool fresh = false;
+	const uint64_t key[2] = { h->secret, root ? root->number : 0 };
 
-	key = json_sprintf("%s%s", json_string_value(here), json_string_value(name));
-	json_array_foreach(p->placed, i, o)
-		if (json_equal(o, key))
-			goto out;
-	fresh = true;
-	if (json_array_size(p->placed) < CAP_PATHS)
-		json_array_append(p->placed, key);
-out:
-	json_decref(here);
-	json_decref(name);
-	json_decref(key);
-	return fresh;
+	return *path && !piece_placed(p, sip_hash(key, path, strlen(path)));
 }
 
 /* path: below the root, which is open; d: the package database that speaks for it, or NULL. */
@@ -155,9 +141,9 @@ void image_place(struct host *h, struct piece *p, const char *path, const struct
 	const struct dpkg *d = ours ? h->dpkg : NULL;
 	char where[128];
 
-	piece_path(p, path);
-	if (!*path || !new_place(p, h->at, path))
+	if (!new_place(h, p, h->at, path))
 		return;
+	piece_path(p, path);
 	told(h->at, where, sizeof(where));
 	place_signs(h, p, path, st, d, h->root, d && dpkg_owns(d, path), where);
 	if (ours && !h->at)
@@ -179,9 +165,9 @@ void image_place_seen(struct host *h, struct piece *p, const char *path, const s
 	const struct dpkg *d = roots_dpkg(h, r);
 	char where[128];
 
-	piece_path(p, path);
-	if (!*path || !new_place(p, r, path))
+	if (!new_place(h, p, r, path))
 		return;
+	piece_path(p, path);
 	told(r, where, sizeof(where));
 	/* what stands in the way of our own file is none of the package's */
 	place_signs(h, p, inner, st, d, r ? r->fd : h->root, d && !(r && r->view) && dpkg_owns(d, inner), where);

@@ -46,10 +46,15 @@ struct piece {
 	char sha256[DIGEST_HEX];
 	const char *kind;
 	uint64_t size;
-	json_t *paths, *sightings, *signs, *memory;
-	json_t *history;          /* of its most changed path, or NULL */
+	/* a scan has tens of thousands of pieces, most of one path and a sign or two: what is of each is kept small */
+	char **path;
+	char **sign;              /* each: its name, NUL, the reason */
+	uint64_t *placed;         /* of each place that was judged, in which root */
+	uint32_t path_count, sign_count, placed_count;
+	uint32_t since;           /* when it was first seen at path[0], where the scan index knows; 0 */
+	json_t *sightings, *memory;   /* NULL: none yet */
+	json_t *history;          /* of its most changed path, where one changed, or NULL */
 	json_t *pages;            /* {"pages","pages_cut"?} of a file without a name; or NULL */
-	json_t *placed;           /* "number of the root:path", of each place that was judged */
 	unsigned mapped;          /* sightings of how "mapped" */
 	struct part *parts;
 	size_t part_count;
@@ -77,6 +82,7 @@ struct host {
 	size_t root_count;
 	struct root *at;          /* the one whose start-up places are looked at, NULL: ours */
 	struct spool *spool;
+	uint64_t secret;          /* of this run: for tables whose keys a stranger chooses */
 
 	struct piece **pieces;    /* in order of arrival */
 	size_t piece_count;
@@ -175,7 +181,10 @@ bool piece_signed(const struct piece *p, const char *name);
 struct piece *piece_gone(const struct host *h, const char *path);
 void piece_sight(struct piece *p, json_t *sighting);  /* takes the reference; past the cap it is dropped */
 bool piece_part(struct piece *p, const char *name, int64_t offset, uint64_t size);   /* false: has it, or has too many */
-json_t *piece_about(const struct piece *p);           /* new reference */
+json_t *piece_signs(const struct host *h, const struct piece *p);   /* as in about.json, new reference */
+json_t *piece_about(const struct host *h, const struct piece *p);   /* new reference */
+json_t *piece_memory(struct piece *p);                /* borrowed, made when absent */
+bool piece_placed(struct piece *p, uint64_t place);   /* whether it was so marked before; marks it */
 void piece_free(struct piece *p);
 
 /* ---- spool.c: dumped bytes, in one unnamed file ---- */

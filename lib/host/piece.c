@@ -78,64 +78,89 @@ struct piece *piece_get(struct host *h, const char *sha256, const char *kind, ui
 	memcpy(p->sha256, sha256, DIGEST_HEX);
 	p->kind = kind_constant(kind);
 	p->size = size;
-	p->paths = json_array();
-	p->sightings = json_array();
-	p->signs = json_array();
-	p->memory = json_array();
-	p->placed = json_array();
 	h->pieces[h->piece_count++] = p;
 	h->index[find_slot(h, sha256)] = h->piece_count;
 	return p;
 }
 
+/* Room for one more of a list of n. */
+static void *room(void *list, size_t n, size_t size)
+{
+	return n & (n - 1) ? list : buf_realloc(list, n ? n * 2 : 1, size);
+}
+
 bool piece_has_path(const struct piece *p, const char *path)
 {
-	json_t *name = jsonio_name(path);
-	const json_t *o;
 	size_t i;
-	bool found = false;
 
-	json_array_foreach(p->paths, i, o)
-		if (json_equal(o, name)) {
-			found = true;
-			break;
-		}
-	json_decref(name);
-	return found;
+	for (i = 0; i < p->path_count; i++)
+		if (!strcmp(p->path[i], path))
+			return true;
+	return false;
 }
 
 bool piece_path(struct piece *p, const char *path)
 {
 	if (!*path || piece_has_path(p, path))
 		return false;
-	if (json_array_size(p->paths) < CAP_PATHS)
-		json_array_append_new(p->paths, jsonio_name(path));
+	if (p->path_count < CAP_PATHS) {
+		p->path = room(p->path, p->path_count, sizeof(*p->path));
+		p->path[p->path_count++] = buf_strdup(path);
+	}
 	return true;
+}
+
+bool piece_placed(struct piece *p, uint64_t place)
+{
+	size_t i;
+
+	for (i = 0; i < p->placed_count; i++)
+		if (p->placed[i] == place)
+			return true;
+	if (p->placed_count < CAP_PATHS) {
+		p->placed = room(p->placed, p->placed_count, sizeof(*p->placed));
+		p->placed[p->placed_count++] = place;
+	}
+	return false;
 }
 
 void piece_sign(struct host *h, struct piece *p, const char *name, const char *fmt, ...)
 {
 	char reason[1024];
 	va_list ap;
+	char *text;
 
+	(void)h;
+	if (piece_signed(p, name))
+		return;
 	va_start(ap, fmt);
 	vsnprintf(reason, sizeof(reason), fmt, ap);
 	va_end(ap);
-	judge_add(h->judge, p->signs, name, reason);
+	text = buf_realloc(NULL, strlen(name) + strlen(reason) + 2, 1);
+	memcpy(text, name, strlen(name) + 1);
+	memcpy(text + strlen(name) + 1, reason, strlen(reason) + 1);
+	p->sign = room(p->sign, p->sign_count, sizeof(*p->sign));
+	p->sign[p->sign_count++] = text;
 }
 
 bool piece_signed(const struct piece *p, const char *name)
 {
-	const json_t *o;
 	size_t i;
 
-	json_array_foreach(p->signs, i, o) {
-		const char *have = jsonio_str(o, "name");
-
-		if (have && !strcmp(have, name))
+	for (i = 0; i < p->sign_count; i++)
+		if (!strcmp(p->sign[i], name))
 			return true;
-	}
 	return false;
+}
+
+json_t *piece_signs(const struct host *h, const struct piece *p)
+{
+	json_t *signs = json_array();
+	size_t i;
+
+	for (i = 0; i < p->sign_count; i++)
+		judge_add(h->judge, signs, p->sign[i], p->sign[i] + strlen(p->sign[i]) + 1);
+	return signs;
 }
 
 struct piece *piece_gone(const struct host *h, const char *path)
@@ -159,7 +184,16 @@ void piece_sight(struct piece *p, json_t *sighting)
 		return;
 	}
 	p->mapped += mapped;
+	if (!p->sightings)
+		p->sightings = json_array();
 	json_array_append_new(p->sightings, sighting);
+}
+
+json_t *piece_memory(struct piece *p)
+{
+	if (!p->memory)
+		p->memory = json_array();
+	return p->memory;
 }
 
 bool piece_part(struct piece *p, const char *name, int64_t offset, uint64_t size)
@@ -180,17 +214,35 @@ bool piece_part(struct piece *p, const char *name, int64_t offset, uint64_t size
 	return true;
 }
 
-json_t *piece_about(const struct piece *p)
+static json_t *first_seen(const struct piece *p)
 {
+	char when[CLOCK_RFC3339];
 	json_t *o = json_object();
+
+	clock_rfc3339(p->since, when);
+	json_object_set_new(o, "path", jsonio_name(p->path[0]));
+	json_object_set_new(o, "since", json_string(when));
+	json_object_set_new(o, "changes", json_integer(0));
+	return o;
+}
+
+json_t *piece_about(const struct host *h, const struct piece *p)
+{
+	json_t *o = json_object(), *paths = json_array();
 	size_t i;
+
+	for (i = 0; i < p->path_count; i++)
+		json_array_append_new(paths, jsonio_name(p->path[i]));
 
 	json_object_set_new(o, "sha256", json_string(p->sha256));
 	json_object_set_new(o, "kind", json_string(p->kind));
 	json_object_set_new(o, "size", json_integer((json_int_t)p->size));
-	json_object_set(o, "paths", p->paths);
-	json_object_set(o, "sightings", p->sightings);
-	json_object_set(o, "signs", p->signs);
+	json_object_set_new(o, "paths", paths);
+	if (p->sightings)
+		json_object_set(o, "sightings", p->sightings);
+	else
+		json_object_set_new(o, "sightings", json_array());
+	json_object_set_new(o, "signs", piece_signs(h, p));
 	json_object_set_new(o, "score", json_real(p->score));
 	for (i = 0; i < p->part_count; i++)
 		if (!strcmp(p->parts[i].name, "body"))
@@ -199,22 +251,31 @@ json_t *piece_about(const struct piece *p)
 		json_object_set(o, "memory", p->memory);
 	if (p->history)
 		json_object_set(o, "history", p->history);
+	else if (p->since && p->path_count)
+		json_object_set_new(o, "history", first_seen(p));
 	if (p->pages)
 		json_object_update(o, p->pages);
 	return o;
+}
+
+static void free_all(char **list, size_t n)
+{
+	while (n)
+		free(list[--n]);
+	free(list);
 }
 
 void piece_free(struct piece *p)
 {
 	if (!p)
 		return;
-	json_decref(p->paths);
+	free_all(p->path, p->path_count);
+	free_all(p->sign, p->sign_count);
+	free(p->placed);
 	json_decref(p->sightings);
-	json_decref(p->signs);
 	json_decref(p->memory);
 	json_decref(p->history);
 	json_decref(p->pages);
-	json_decref(p->placed);
 	free(p->parts);
 	free(p);
 }

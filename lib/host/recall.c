@@ -73,24 +73,21 @@ static void apply(struct host *h, struct piece *p, const char *facts, size_t n)
 /* The signs in the file's own bytes as strings. */
 static void look(struct host *h, int fd, uint64_t size, struct buf *facts)
 {
-	struct piece bare = { .signs = json_array() };
-	struct buf reason = { 0 };
-	const json_t *o;
+	struct piece bare = { 0 };
 	unsigned char magic[4];
 	ssize_t n = pread(fd, magic, sizeof(magic), 0);
 	size_t i;
 
 	buf_add(facts, n > 0 && recall_is_code(magic, (size_t)n) ? code : data, sizeof(code));
 	facts_look(h, &bare, fd, size);
-	json_array_foreach(bare.signs, i, o) {
-		buf_clear(&reason);
-		if (jsonio_tobytes(jsonio_str(o, "reason"), &reason) < 0)
-			continue;
-		buf_add(facts, jsonio_str(o, "name"), strlen(jsonio_str(o, "name")) + 1);
-		buf_add(facts, buf_str(&reason), strlen(buf_str(&reason)) + 1);
+	for (i = 0; i < bare.sign_count; i++) {
+		const char *name = bare.sign[i], *reason = name + strlen(name) + 1;
+
+		buf_add(facts, name, strlen(name) + 1);
+		buf_add(facts, reason, strlen(reason) + 1);
+		free(bare.sign[i]);
 	}
-	buf_free(&reason);
-	json_decref(bare.signs);
+	free(bare.sign);
 }
 
 struct piece *recall_find(struct host *h, int fd, const struct stat *st, const char *kind, bool *is_code)
@@ -174,8 +171,6 @@ static json_t *told(const char *path, const struct cache_history *k)
 	clock_rfc3339(k->since, when);
 	json_object_set_new(o, "since", json_string(when));
 	json_object_set_new(o, "changes", json_integer(k->changes));
-	if (!k->changes)
-		return o;
 	json_object_set_new(o, "unexplained", json_integer(k->odd));
 	before = jsonio_array(o, "before");
 	for (i = 0; i < k->count; i++) {
@@ -215,7 +210,9 @@ void recall_path(struct host *h, struct piece *p, const char *path)
 	version = h->dpkg ? dpkg_version(h->dpkg, path) : 0;
 	cache_path(h->cache, h->root_path, path, raw, version, &k);
 	change_signs(h, p, path, &k, version && strncmp(path, "/etc/", 5));
-	if (!p->history || jsonio_int(p->history, "changes", 0) < (json_int_t)k.changes) {
+	if (!p->since && p->path_count && !strcmp(p->path[0], path))
+		p->since = (uint32_t)k.since;
+	if (k.changes && jsonio_int(p->history, "changes", 0) < (json_int_t)k.changes) {
 		json_decref(p->history);
 		p->history = told(path, &k);
 	}

@@ -44,7 +44,7 @@ static int flush(struct host *h, const struct proc *proc, const struct map *m, s
 	for (size_t at = 0; at + PAGE <= c->bytes.len; at += PAGE)
 		pages_note(pages, c->start + at, c->bytes.p + at);
 	pages_put(pages, o);
-	json_array_append_new(p->memory, o);
+	json_array_append_new(piece_memory(p), o);
 out:
 	buf_clear(&c->bytes);
 	return rc;
