@@ -3,7 +3,9 @@
 # mscan on real processes and on fabricated roots. What it must see is made by testdata/scan/actor.c, which is inert.
 
 setup_file() {
-	cc -O1 -o "$BATS_FILE_TMPDIR/actor" "$BATS_TEST_DIRNAME/../testdata/scan/actor.c" -ldl
+	# one of this run alone: others may run meanwhile
+	cc -O1 -Wl,--build-id="0x$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')" -o "$BATS_FILE_TMPDIR/actor" \
+		"$BATS_TEST_DIRNAME/../testdata/scan/actor.c" -ldl
 	cc -shared -Wl,-z,notext -o "$BATS_FILE_TMPDIR/textrel.so" "$BATS_TEST_DIRNAME/../testdata/scan/textrel.c"
 }
 
