@@ -5,6 +5,7 @@
 #include "known/cache-internal.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -40,5 +41,6 @@ int main(int argc, char **argv)
 	if (!rc && cachefile_write(f, &h, &v, &e) < 0)
 		rc = msg_fail(&e);
 	cachefile_close(f);
+	free(entries);
 	return rc;
 }
