@@ -31,7 +31,7 @@ export MUSS_SHARE=${MUSS_SHARE:-$PWD/rules}
 
 # ---- chance: splitmix64, so that a variation can be made again anywhere ----
 
-STATE=0
+STATE=0 history=''
 random() { # N: a number below N in $R
 	local z
 	STATE=$((STATE + 0x9e3779b97f4a7c15))
@@ -326,18 +326,19 @@ plan_one() { # VARIATION, and the technique's fields
 
 # All variations of all techniques wanted: $WORK/plan.N for each variation, $WORK/commands.
 plan() {
-	local index=-1 name how act place_class names build_class cc_class script_class layout entries n t skip
+	local index=-1 name how act place_class names build_class cc_class script_class layout remembered entries n t skip
 	local -A TAKEN=()
-	while IFS=$'\x1f' read -r name how act place_class names build_class cc_class script_class layout entries <&4; do
+	while IFS=$'\x1f' read -r name how act place_class names build_class cc_class script_class layout remembered entries <&4; do
 		index=$((index + 1))
 		skip=${wanted:+1}
 		for t in ${wanted[@]+"${wanted[@]}"}; do [ "$t" != "$name" ] || skip=''; done
 		[ -z "$skip" ] || continue
+		history=$history$remembered
 		entries=${entries//$'\x1e'/$'\n'}
 		for ((n = first; n < first + variations; n++)); do
 			plan_one "$n" >>"$WORK/plan.$n"
 		done
-	done 4< <(jq -r '.[] | [.name, .plant, .act // "plain", .place // "any", .names // "", .build // "", .cc // "any", .script // "", .layout // 0,
+	done 4< <(jq -r '.[] | [.name, .plant, .act // "plain", .place // "any", .names // "", .build // "", .cc // "any", .script // "", .layout // 0, .history // "",
 		((.entries // []) | map([.file, .text // "", .mode // "644", (if .append then "1" else "" end), .file2 // "", .text2 // "", .library // ""]
 			| map(gsub("\\\\"; "\\\\") | gsub("\n"; "\\n")) | join("\u001f")) | join("\u001e"))]
 		| map(tostring) | join("\u001f")' "$CATALOGUE/techniques.json") 3>>"$WORK/commands"
@@ -348,12 +349,24 @@ plan() {
 # shellcheck source=t/machine.bash
 . t/machine.bash
 
-observe() { # N: what mscan says in machine N of what stands there
+look() { # N OPTION...: mscan in machine N
 	local n=$1
+	shift
+	machine_run "m$n" env MUSS_SHARE="$MUSS_SHARE" ASAN_OPTIONS="${ASAN_OPTIONS:-}:verify_asan_link_order=0" "$BIN/mscan" -q "$@"
+}
+
+observe() { # N: what mscan says in machine N of what stands there
+	local n=$1 options=() i
 	MUSS_CATALOGUE=$PWD/$CATALOGUE machine_run "m$n" env bash -c '. "$1/plant.bash" && plant "$2"' plant "$PWD/$CATALOGUE" "$WORK/plan.$n" \
 		>"$WORK/manifest.$n" 2>"$WORK/errors.$n" || return 1
-	machine_run "m$n" env MUSS_SHARE="$MUSS_SHARE" ASAN_OPTIONS="${ASAN_OPTIONS:-}:verify_asan_link_order=0" "$BIN/mscan" -q \
-		>"$WORK/case.$n" 2>>"$WORK/errors.$n" || return 1
+	if [ -n "$history" ]; then   # what changes with time is told by an index alone
+		options=(-i /root/scan.idx)
+		for i in 1 2 3 4; do
+			look "$n" "${options[@]}" -s 1000 >/dev/null 2>>"$WORK/errors.$n" || return 1
+			sleep 1.2
+		done
+	fi
+	look "$n" "${options[@]}" >"$WORK/case.$n" 2>>"$WORK/errors.$n" || return 1
 	if [ -n "${KNOWN:-}" ]; then
 		"$BIN/mwhite" -q -d "$KNOWN" --keep-all <"$WORK/case.$n" >"$WORK/marked.$n" 2>>"$WORK/errors.$n" && mv "$WORK/marked.$n" "$WORK/case.$n" || return 1
 	fi

@@ -95,6 +95,22 @@ UNUSED static void act_replace(int argc, char **argv)
 /* The bytes of its file are others after each start: the word behind MORPH changes. It runs what it has just written. */
 UNUSED static volatile char morph[] = "MORPH:00000000";
 
+static char **morph_arguments;
+
+/* About every second it begins anew. */
+static void beat_morph(void)
+{
+	static unsigned beats;
+	char path[PATH_MAX];
+
+	if (++beats * BEAT < 1000)
+		return;
+	unsetenv("MORPHED");
+	own_path(path);
+	execve(path, morph_arguments, environ);
+	give_up("exec");
+}
+
 UNUSED static void act_morph(int argc, char **argv)
 {
 	static char image[8 << 20];
@@ -104,6 +120,8 @@ UNUSED static void act_morph(int argc, char **argv)
 	int from, to;
 
 	(void)argc;
+	morph_arguments = argv;
+	on_beat = beat_morph;
 	if (getenv("MORPHED"))
 		return;
 	own_path(path);
