@@ -111,7 +111,7 @@ place_of() { # CLASS: sets $place, a path nobody has yet
 		memory) pick folder "${MEMORY_PLACES[@]}" ;;
 		service) pick folder "${STATE_PLACES[@]}" && pick name "${SERVICES[@]}" ;;
 		thread) pick folder "${STATE_PLACES[@]}" && pick name "[kworker" "kthreadd" "[ksoftirqd" "kswapd0" "rcu_sched" "migration" && [[ $name != \[* ]] || name+=] ;;
-		shadow) folder=/opt/@/bin && pick name ls cat grep id ps ip sudo ;;
+		shadow) folder=/opt/@/bin && pick name ls cat grep id ps uname sort ;;
 		mount) folder=/mnt/@ ;;
 		owned) folder=/usr/bin && pick name "${OWNED[@]}" ;;
 		*) pick folder "${SYSTEM_PLACES[@]}" "${STATE_PLACES[@]}" ;;
