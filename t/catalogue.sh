@@ -209,7 +209,7 @@ build_program() { # ID ACT CLASS BUILD LAYOUT
 	pick pages 1 1 2 3 4 8 16 32
 	pick beat 50 100 200 200 500
 	pick forks 0 0 0 1 2
-	[ "$2" != hollow ] && [ "$2" != traced ] && [ "$2" != thread ] && [[ $2 != inject_* ]] || forks=0
+	[ "$2" != morph ] && [ "$2" != hollow ] && [ "$2" != traced ] && [ "$2" != thread ] && [[ $2 != inject_* ]] || forks=0
 	[ -z "$names" ] || extra="-DNAME='\"$process_name\"'"
 	file=$WORK/files/$1
 	case $4 in
