@@ -130,25 +130,21 @@ bool digest_ok(const char *hex)
 	return hex && strspn(hex, "0123456789abcdef") == 64 && hex[64] == '\0';
 }
 
-static int digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
+/* A digit's value and 1, 0 for all else: lists have hundreds of millions. */
+static const unsigned char digits[256] = {
+	['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6, ['6'] = 7, ['7'] = 8, ['8'] = 9, ['9'] = 10,
+	['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+	['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
 
 int digest_unhex(const char *hex, unsigned char *out, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		int a = digit(hex[2 * i]), b = a < 0 ? -1 : digit(hex[2 * i + 1]);
+		unsigned a = digits[(unsigned char)hex[2 * i]], b = a ? digits[(unsigned char)hex[2 * i + 1]] : 0;
 
-		if (b < 0)
+		if (!b)
 			return -1;
-		out[i] = (unsigned char)(a << 4 | b);
+		out[i] = (unsigned char)((a - 1) << 4 | (b - 1));
 	}
 	return 0;
 }

@@ -1,6 +1,5 @@
 #include "known/lines.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,14 +58,7 @@ out:
 
 bool lines_digest(const char *s, size_t n, unsigned char digest[KNOWN_DIGEST])
 {
-	char hex[DIGEST_HEX];
-
-	if (n < 64)
-		return false;
-	for (size_t i = 0; i < 64; i++)
-		hex[i] = (char)tolower((unsigned char)s[i]);
-	hex[64] = 0;
-	return digest_ok(hex) && !digest_unhex(hex, digest, KNOWN_DIGEST);
+	return n >= 2 * (size_t)KNOWN_DIGEST && !digest_unhex(s, digest, KNOWN_DIGEST);
 }
 
 int lines_add(struct build *b, const unsigned char *digest, uint32_t source, const char *name, size_t len, struct err *e)
