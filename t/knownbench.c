@@ -106,36 +106,42 @@ static long file_kib(void)
 	return kib;
 }
 
-/* ns of one core a look-up, best of the rounds; *wrong counts wrong answers. The digests are made before the clock runs. */
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+#define ROUNDS 1250u
+
+/* ns of one core a look-up, the median of all batches, so that it is not the others' work on the machine that is measured; *wrong
+ * counts wrong answers. The digests are made before the clock runs. */
 static double ask(const struct index *x, uint64_t n, bool strange, bool one_by_one, uint64_t *wrong)
 {
 	unsigned char (*d)[KNOWN_DIGEST] = buf_alloc(BATCH * sizeof(*d));
 	bool *known = buf_alloc(BATCH * sizeof(*known));
 	uint64_t seed = strange ? 1 : 1000000007;
-	double best = 1e9;
+	double spent[ROUNDS];
 
-	for (unsigned round = 0; round < 5; round++) {
-		double spent = 0;
+	for (unsigned k = 0; k < ROUNDS; k++) {
+		double start;
 
-		for (unsigned k = 0; k < 250; k++) {
-			double start;
-
-			fill(d, k, n, strange, &seed);
-			start = clock_of(CLOCK_THREAD_CPUTIME_ID);
-			if (one_by_one)
-				for (unsigned i = 0; i < BATCH; i++)
-					known[i] = index_find(x, d[i], NULL);
-			else
-				index_find_many(x, (const unsigned char (*)[KNOWN_DIGEST])d, BATCH, known);
-			spent += clock_of(CLOCK_THREAD_CPUTIME_ID) - start;
+		fill(d, k, n, strange, &seed);
+		start = clock_of(CLOCK_THREAD_CPUTIME_ID);
+		if (one_by_one)
 			for (unsigned i = 0; i < BATCH; i++)
-				*wrong += known[i] == strange;
-		}
-		best = spent < best ? spent : best;
+				known[i] = index_find(x, d[i], NULL);
+		else
+			index_find_many(x, (const unsigned char (*)[KNOWN_DIGEST])d, BATCH, known);
+		spent[k] = clock_of(CLOCK_THREAD_CPUTIME_ID) - start;
+		for (unsigned i = 0; i < BATCH; i++)
+			*wrong += known[i] == strange;
 	}
 	free(d);
 	free(known);
-	return best / (250.0 * BATCH) * 1e9;
+	qsort(spent, ROUNDS, sizeof(*spent), compare);
+	return spent[ROUNDS / 2] / BATCH * 1e9;
 }
 
 static void ask_all(uint64_t n, const char *path)
