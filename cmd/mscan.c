@@ -16,7 +16,7 @@
 #define DEFAULT_INDEX DEFAULT_FOLDER "/scan.idx"
 
 static const char usage[] =
-	"usage: mscan [-bqvz] [--budget percent] [--patience seconds] [-i index] [-w index] [-R root] [-s score] [-p pid | -f path ...] [-o file]\n"
+	"usage: mscan [-bqvz] [--budget percent] [--patience seconds] [-i index] [-w index] [-R root] [-s score] [-W seconds] [-p pid | -f path ...] [-o file]\n"
 	"       mscan --list-signs | --explain sign\n"
 	"\n"
 	"Finds the code that runs on this machine or starts by itself, and writes a case.\n"
@@ -30,6 +30,7 @@ static const char usage[] =
 	"  --no-index     remember nothing\n"
 	"  -w index       leave out what the whitelist index knows, as 'mwhite -d index' does\n"
 	"  -s score       only code of at least this score; 'submit': of the score at which code is sent to the centre\n"
+	"  -W seconds     look at memory and processes again and again for so long: finds code that changes or hides\n"
 	"  -b             in the background: only when the machine has nothing else to do, and slower while others wait\n"
 	"  --budget percent  take no more than that of one processor core\n"
 	"  --patience seconds  give up on a file or process that does not answer for so long (default: 10)\n"
@@ -169,6 +170,7 @@ struct job {
 	const char *root, *index, *remember, *out;
 	char **files;             /* ends with NULL; NULL: not these but the machine */
 	pid_t pid;
+	unsigned watch;           /* seconds */
 	bool zstd, idle, rehash;
 	double least, budget;
 };
@@ -193,7 +195,11 @@ static int inspect(void *ctx, struct err *e)
 	cache = open_cache(job->remember, job->rehash);
 	if (cache)
 		host_use_cache(h, cache);
+	if (job->watch)
+		host_watch(h);
 	rc = job->pid ? host_scan_process(h, job->pid, e) : job->files ? 0 : host_scan(h, e);
+	if (!rc && job->watch)
+		rc = host_again(h, job->watch, job->pid, e);
 	for (file = job->files; !rc && file && *file; file++)
 		rc = host_scan_path(h, *file, e);
 	if (!rc && !(profile = host_profile(h, e)))
@@ -245,7 +251,7 @@ int main(int argc, char **argv)
 
 	err_clear(&e);
 	tool_init(&t, "mscan", usage, argc, argv);
-	while ((c = tool_getopt(&t, "bfi:o:p:R:s:w:z", longs)) != -1)
+	while ((c = tool_getopt(&t, "bfi:o:p:R:s:w:W:z", longs)) != -1)
 		switch (c) {
 		case 'b': idle = true; break;
 		case 'f': files = true; break;
@@ -264,6 +270,9 @@ int main(int argc, char **argv)
 			if (!submit && (*end || end == optarg))
 				tool_usage(&t, "-s wants a score or 'submit', not %s", err_q(optarg));
 			break;
+		case 'W':
+			job.watch = (unsigned)number(&t, "-W", optarg, 1, 86400);
+			break;
 		case OPT_LIST: list = true; break;
 		case OPT_REHASH: job.rehash = true; break;
 		case OPT_NO_INDEX: forget = true; break;
@@ -275,6 +284,8 @@ int main(int argc, char **argv)
 		tool_usage(&t, files ? "-f wants a path" : "unexpected operand %s", files ? "" : err_q(argv[optind]));
 	if (job.pid && (files || job.root))
 		tool_usage(&t, "-p goes with neither -f nor -R");
+	if (job.watch && (files || job.root))
+		tool_usage(&t, "-W goes with neither -f nor -R");
 	if (forget && (job.remember || job.rehash))
 		tool_usage(&t, "--no-index goes with neither -i nor --rehash");
 	if (!forget && !job.remember && !job.pid && !files && !job.root)

@@ -473,3 +473,66 @@ os.setxattr(sys.argv[1], "security.capability", struct.pack("<5I", 0x02000001, 1
 	no_sign "$(sha "$LODGER")" ambient-capabilities
 	no_sign "$(sha "$LODGER")" root-by-inheritance
 }
+
+# watched MODE: a lodger of that mode, looked at several times; what it follows goes after the first look
+watched() {
+	touch state
+	start "$LODGER" scratch "$1" "$TMP/state"
+	: >looks
+	mscan -v -W 2 -p "$pid" -o c.case 2>looks 3>&- 4>&- &
+	local mscan=$!
+	until grep -q 'looked at 1 of' looks; do kill -0 "$mscan" && sleep 0.02 || return 1; done
+	[ "${2:-}" = stays ] || rm state
+	wait "$mscan"
+	if [ -d x ]; then chmod -R u+rwX x; rm -rf x; fi
+	mkdir x
+	bsdtar -xf c.case -C x
+	chmod -R u+rwX x
+	(cd x && sha256sum -c --quiet MANIFEST)
+	kill_tree "$pid"
+}
+
+@test "-W: code that changes, comes, goes, or is put back, and code that stays as it is" {
+	watched changing
+	[ "$(of_kind memory | wc -l)" -eq 2 ]
+	for s in $(of_kind memory); do
+		has_sign "$s" memory-changing
+		about "$s" '[.sightings[] | select(.how == "memory")] | length == 1'
+		[ "$(sha "x/code/$s/body")" = "$s" ]
+	done
+	watched vanishing
+	has_sign "$(of_kind memory)" memory-vanished
+	no_sign "$(of_kind memory)" memory-changing
+	watched appearing
+	has_sign "$(of_kind memory)" memory-appeared
+	about "$(sha "$LODGER")" '[.sightings[] | select(.how == "exe")] | length == 1'
+	watched rewriting
+	has_sign "$(sha "$LODGER")" text-modified
+	has_sign "$(sha "$LODGER")" memory-changing
+	watched changing stays
+	s=$(of_kind memory)
+	for sign in memory-changing memory-vanished memory-appeared; do no_sign "$s" "$sign"; done
+	about "$s" '.sightings | length == 1'
+	jq -e '.host.scan.processes == 1' x/case.json
+}
+
+@test "-W: a process that was not there before is looked at as any other" {
+	touch state
+	mscan -v -W 2 -o c.case 2>looks 3>&- 4>&- &
+	local mscan=$!
+	until grep -q 'looked at 1 of' looks; do kill -0 "$mscan" && sleep 0.02 || return 1; done
+	cp "$LODGER" late && echo late >>late
+	start ./late scratch plain
+	wait "$mscan"
+	mkdir x
+	bsdtar -xf c.case -C x
+	chmod -R u+rwX x
+	about "$(sha late)" --argjson pid "$pid" '[.sightings[].pid] == [$pid]'
+}
+
+@test "-W: usage" {
+	fails 64 mscan -W 0
+	fails 64 mscan -W x
+	fails 64 mscan -W 2 -f /bin/true
+	fails 64 mscan -W 2 -R /
+}

@@ -79,6 +79,7 @@ void host_close(struct host *h)
 	io_close(&h->groups);
 	dpkg_close(h->dpkg);
 	roots_free(h);
+	again_free(h);
 	spool_free(h->spool);
 	json_decref(h->unseen);
 	json_decref(h->runtimes);
@@ -131,7 +132,7 @@ bool host_spare(struct host *h)
 	return true;
 }
 
-static int look_at(struct host *h, const struct pid_found *p, struct err *e)
+int host_look_at(struct host *h, const struct pid_found *p, struct err *e)
 {
 	char name[32];
 	int rc;
@@ -181,7 +182,7 @@ int host_scan(struct host *h, struct err *e)
 		n = pids_list(h, &list);
 		for (i = 0; !rc && i < n; i++) {
 			progress("processes", i, n);
-			rc = look_at(h, &list[i], e);
+			rc = host_look_at(h, &list[i], e);
 		}
 		progress_end();
 		free(list);
@@ -208,7 +209,20 @@ int host_scan_process(struct host *h, pid_t pid, struct err *e)
 	if (!h->live || pid <= 0 || faccessat(h->proc, name, F_OK, 0) < 0)
 		return err_set(e, EX_NOINPUT, "there is no process %d", (int)pid);
 	sockets_load(h);
-	rc = look_at(h, &one, e);
+	rc = host_look_at(h, &one, e);
+	time_taken(h);
+	return rc;
+}
+
+void host_watch(struct host *h)
+{
+	again_begin(h);
+}
+
+int host_again(struct host *h, unsigned seconds, pid_t only, struct err *e)
+{
+	int rc = again_look(h, seconds, only, e);
+
 	time_taken(h);
 	return rc;
 }

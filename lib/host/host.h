@@ -40,6 +40,10 @@ void host_use_cache(struct host *h, struct cache *c);
  */
 int host_scan(struct host *h, struct err *e);                      /* processes, modules, start-up places */
 int host_scan_process(struct host *h, pid_t pid, struct err *e);   /* that one alone; 66 when there is none such */
+/* Before host_scan() or host_scan_process(): what processes hold is kept, so that it can be compared with what they hold later. */
+void host_watch(struct host *h);
+/* After them: looks at all processes' memory again, or at that process's alone (0: all), four times within so many seconds. */
+int host_again(struct host *h, unsigned seconds, pid_t only, struct err *e);
 /* A file, whatever it is; of a tree each file that could run: ELF, "#!", or with an executable bit. 66 when missing. */
 int host_scan_path(struct host *h, const char *path, struct err *e);
 

@@ -19,6 +19,7 @@
 #define CAP_UNSEEN 32u            /* different reasons */
 #define CAP_ROOTS 256u            /* different root folders of processes: each may hold a package database in memory */
 
+struct again;
 struct cache;
 struct dpkg;
 struct spool;
@@ -55,6 +56,7 @@ struct piece {
 	json_t *sightings, *memory;   /* NULL: none yet */
 	json_t *history;          /* of its most changed path, where one changed, or NULL */
 	json_t *pages;            /* {"pages","pages_cut"?} of a file without a name; or NULL */
+	unsigned pass;            /* in which it was found first */
 	unsigned mapped;          /* sightings of how "mapped" */
 	struct part *parts;
 	size_t part_count;
@@ -94,6 +96,8 @@ struct host {
 	struct inodes raw;        /* raw and packet sockets */
 	struct inodes listening;  /* TCP sockets that wait for callers */
 
+	struct again *again;      /* NULL: each process is looked at once */
+	unsigned pass;            /* 0 the first */
 	int64_t began;            /* clock_mono_ms */
 	double seconds;
 	unsigned processes, processes_unseen, unlooked;
@@ -119,6 +123,9 @@ void host_missed(struct host *h, const char *fmt, ...) PRINTF(2, 3);
 bool host_late(struct host *h);
 /* A point to go on from (watch_spare()); outside of all steps. True: another process goes on, with shared offsets moved. */
 bool host_spare(struct host *h);
+/* process_scan() as a step that can be given up. */
+struct pid_found;
+int host_look_at(struct host *h, const struct pid_found *p, struct err *e);
 
 /* ---- watch.c, guard.c: a scan that nothing can hold up ---- */
 
@@ -354,6 +361,7 @@ int proc_open_path(const struct proc *p, const char *path);
 struct pid_found { pid_t pid; const char *hidden; /* why, or NULL */ };
 /* Caller frees *list. */
 size_t pids_list(struct host *h, struct pid_found **list);
+size_t pids_visible(struct host *h, struct pid_found **list);   /* those that do not hide */
 /* The same without looking for hidden ones, of any folder like /proc. Sorted. */
 size_t pids_listed(int dir, pid_t **list);
 
@@ -398,7 +406,7 @@ uint64_t sockets_listening(const struct host *h, const struct proc *p);   /* the
 
 /* ---- text.c: code pages that differ from their file ---- */
 
-struct text_change { size_t pages; size_t bytes; bool breakpoints_only; uint64_t first; };
+struct text_change { size_t pages; size_t bytes; bool breakpoints_only; uint64_t first, hash; };
 /* Compares the written-to pages of a private mapping of `file`; dumps those that differ as parts of p. */
 int text_compare(struct host *h, const struct proc *proc, const struct map *m, int file, struct piece *p,
                  struct text_change *change, struct err *e);
@@ -435,7 +443,7 @@ bool runtime_has(const struct runtimes *r, const char *what, const char *path);
 /* ---- threads.c: what threads are called, and where they are ---- */
 
 /* Executable memory of a process that holds code of no file that has a name. */
-struct span { uint64_t start, end; struct piece *piece; bool expected; };
+struct span { uint64_t start, end; struct piece *piece; bool expected; uint64_t hash; };
 void threads_look(struct host *h, const struct proc *p, const struct span *spans, size_t count, struct piece *main);
 /* /proc/PID/task/TID/syscall's text: where a thread that waits has its stack, and where it is. False: it runs. */
 bool threads_parse(const char *text, uint64_t *sp, uint64_t *ip);
@@ -474,6 +482,23 @@ void rights_look(struct host *h, const struct proc *p, const struct stat *exe, s
 int privileged_scan(struct host *h, struct err *e);
 /* The same of a file that runs, wherever it stands. */
 void privileged_running(struct host *h, struct piece *p, int fd, const char *path);
+
+/* ---- forced.c: what an environment forces on its process ---- */
+
+void forced_look(struct host *h, const struct proc *p);
+
+/* ---- again.c: looks at the same processes again ---- */
+
+/* From now on, what each process holds is kept for comparison. */
+void again_begin(struct host *h);
+/* Was this process, running this program, looked at in an earlier pass? */
+bool again_known(const struct host *h, const struct proc *p, const struct piece *exe);
+/* spans: code that no file with a name backs; texts: mapped code that differs from its file, by hash. Both are copied. */
+void again_note(struct host *h, const struct proc *p, const struct piece *exe, const struct span *spans, size_t span_count,
+                const struct span *texts, size_t text_count);
+/* All processes, or only that one (0: all), several times within so many seconds. */
+int again_look(struct host *h, unsigned seconds, pid_t only, struct err *e);
+void again_free(struct host *h);
 
 /* ---- script.c: what an interpreter's arguments say ---- */
 

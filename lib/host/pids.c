@@ -284,3 +284,15 @@ size_t pids_list(struct host *h, struct pid_found **out)
 	free(list);
 	return count;
 }
+
+size_t pids_visible(struct host *h, struct pid_found **out)
+{
+	pid_t *list;
+	size_t n = pids_listed(h->proc, &list), i;
+
+	*out = buf_alloc((n + 1) * sizeof(**out));
+	for (i = 0; i < n; i++)
+		(*out)[i].pid = list[i];
+	free(list);
+	return n;
+}

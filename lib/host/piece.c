@@ -78,6 +78,7 @@ struct piece *piece_get(struct host *h, const char *sha256, const char *kind, ui
 	memcpy(p->sha256, sha256, DIGEST_HEX);
 	p->kind = kind_constant(kind);
 	p->size = size;
+	p->pass = h->pass;
 	h->pieces[h->piece_count++] = p;
 	h->index[find_slot(h, sha256)] = h->piece_count;
 	return p;

@@ -29,6 +29,9 @@ struct look {
 	size_t region_count;
 	struct span *spans;       /* where code of no file that has a name is mapped */
 	size_t span_count;
+	struct span *texts;       /* mapped files whose code differs in memory */
+	size_t text_count;
+	bool known;               /* was looked at before, in this scan */
 	struct runtimes runtimes; /* among what it maps */
 	enum mapped_where where, exe_where;   /* of what was taken last, of the program */
 	uint64_t unbacked;        /* where the unbacked memory that ends where the last map ended begins */
@@ -61,7 +64,16 @@ static void add_span(struct look *l, uint64_t start, uint64_t end, struct piece 
 {
 	if (!(l->span_count & (l->span_count - 1)))
 		l->spans = buf_realloc(l->spans, l->span_count ? l->span_count * 2 : 1, sizeof(*l->spans));
-	l->spans[l->span_count++] = (struct span){ start, end, p, expected };
+	l->spans[l->span_count++] = (struct span){ .start = start, .end = end, .piece = p, .expected = expected };
+}
+
+/* What was seen of the same process before was told then. */
+static void sight(const struct look *l, struct piece *p, json_t *sighting)
+{
+	if (l->known && p->pass != l->h->pass)
+		json_decref(sighting);
+	else
+		piece_sight(p, sighting);
 }
 
 /* The signs that follow from where a running file is now. */
@@ -184,6 +196,9 @@ static int compare_text(struct look *l, const struct map *m, int fd, struct item
 	if (!c.pages)
 		return 0;
 	it->modified += c.pages;
+	if (!(l->text_count & (l->text_count - 1)))
+		l->texts = buf_realloc(l->texts, l->text_count ? l->text_count * 2 : 1, sizeof(*l->texts));
+	l->texts[l->text_count++] = (struct span){ .start = m->start, .end = m->end, .piece = it->piece, .hash = c.hash };
 	if (facts_textrel(fd))
 		piece_sign(l->h, it->piece, "text-relocated", "%zu code pages of %s in process %d differ from the file, which asks for that",
 		           c.pages, m->path, (int)l->proc.pid);
@@ -335,51 +350,9 @@ static int take_regions(struct look *l, struct err *e)
 		json_object_set_new(o, "address", json_sprintf("%llx", (unsigned long long)r->start));
 		json_object_set_new(o, "length", json_integer((json_int_t)(r->end - r->start)));
 		json_object_set_new(o, "perms", json_string(r->perms));
-		piece_sight(p, o);
+		sight(l, p, o);
 	}
 	return 0;
-}
-
-/* Libraries that the environment forces in. The rest of the environment is none of our business and is wiped. */
-static void look_at_environment(struct look *l)
-{
-	static const char *const names[] = { "LD_PRELOAD=", "LD_AUDIT=" };
-	struct buf env = { 0 };
-	const char *at, *end;
-	size_t i;
-
-	if (proc_memory_text(&l->proc, "environ", &env) <= 0)
-		goto out;
-	end = buf_str(&env) + env.len;
-	for (at = buf_str(&env); at < end; at += strlen(at) + 1) {
-		for (i = 0; i < 2; i++) {
-			char *list, *rest, *word;
-
-			if (strncmp(at, names[i], strlen(names[i])))
-				continue;
-			list = rest = buf_strdup(at + strlen(names[i]));
-			while ((word = strsep(&rest, ": \t"))) {
-				struct stat st;
-				struct piece *p;
-				int fd = *word == '/' ? proc_open_path(&l->proc, word) : -1;
-
-				if (fd < 0)
-					continue;
-				p = image_take(l->h, fd, "file", &st);
-				close(fd);
-				if (!p)
-					continue;
-				image_place_seen(l->h, p, word, &st, &l->proc);
-				piece_sign(l->h, p, "preload-environment", "%.*s in process %d (%s) names %s", (int)strlen(names[i]) - 1,
-				           names[i], (int)l->proc.pid, l->proc.comm, word);
-			}
-			free(list);
-		}
-	}
-out:
-	if (env.p)
-		explicit_bzero(env.p, env.len);
-	buf_free(&env);
 }
 
 /* Signs of the process as such go to what it really runs: the script where the program is an interpreter. */
@@ -472,35 +445,43 @@ int process_scan(struct host *h, pid_t pid, const char *hidden, struct err *e)
 		free(l);
 		return 0;
 	}
-	h->processes++;
+	h->processes += !h->pass;
 	if (l->proc.kernel || l->proc.state == 'Z' || l->proc.state == 'X')
 		goto out;
 	if (take_exe(l) < 0) {
 		h->processes_unseen += errno == EACCES || errno == EPERM;
 		goto out;
 	}
+	l->known = again_known(h, &l->proc, l->exe);
 	rc = take_memory(l, e);
 	if (rc < 0)
 		goto out;
 	for (i = 0; i < l->count; i++) {
 		if (l->items[i].modified)
 			json_object_set_new(l->items[i].sighting, "pages_modified", json_integer((json_int_t)l->items[i].modified));
-		piece_sight(l->items[i].piece, l->items[i].sighting);
+		sight(l, l->items[i].piece, l->items[i].sighting);
 		l->items[i].sighting = NULL;
 	}
 	if (!l->exe)
 		goto out;
+	again_note(h, &l->proc, l->exe, l->spans, l->span_count, l->texts, l->text_count);
+	if (l->known) {
+		if (hidden)
+			piece_sign(h, l->exe, "hidden-process", "process %d: %s", (int)pid, hidden);
+		goto out;
+	}
 	rc = script_take(h, &l->proc, l->exe_path, l->exe, &script, e);
 	if (rc < 0)
 		goto out;
 	process_signs(l, script, hidden);
-	look_at_environment(l);
+	forced_look(h, &l->proc);
 out:
 	for (i = 0; i < l->count; i++)
 		json_decref(l->items[i].sighting);
 	free(l->items);
 	free(l->regions);
 	free(l->spans);
+	free(l->texts);
 	proc_close(&l->proc);
 	free(l);
 	return rc;

@@ -220,7 +220,7 @@ int region_take(struct host *h, const struct proc *proc, struct region *r, struc
 	if (!piece_part(*p, "body", offset, r->end - r->start))
 		spool_take_back(h->spool, offset);
 	h->bytes += d.read;
-	if (json_array_size((*p)->memory) < CAP_PARTS)
+	if (json_array_size((*p)->memory) < CAP_PARTS && !(h->pass && (*p)->pass < h->pass))
 		json_array_append_new(piece_memory(*p), memory_entry(proc, r, has_body(*p) ? NULL : &d));
 	signs_of(h, *p, proc, r, &d, header_before(proc->dir, mem, r->before, begin));
 out:

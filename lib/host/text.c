@@ -64,6 +64,16 @@ static size_t differing(const unsigned char *memory, const unsigned char *file, 
 	return n;
 }
 
+/* FNV-1a, to tell one look from another */
+static uint64_t hash_page(uint64_t hash, const unsigned char *page)
+{
+	size_t i;
+
+	for (i = 0; i < PAGE; i++)
+		hash = (hash ^ page[i]) * 0x100000001b3u;
+	return hash;
+}
+
 int text_compare(struct host *h, const struct proc *proc, const struct map *m, int file, struct piece *p,
                  struct text_change *change, struct err *e)
 {
@@ -101,6 +111,7 @@ int text_compare(struct host *h, const struct proc *proc, const struct map *m, i
 			buf_add(&c.bytes, memory, PAGE);
 			if (!change->pages)
 				change->first = at;
+			change->hash = hash_page(change->hash ^ at, memory);
 			change->pages++;
 			change->bytes += n;
 		}

@@ -104,9 +104,77 @@ static void thread(void *(*code)(void *), void *argument)
 		exit(3);
 }
 
+static unsigned char *moving;
+static const char *state;
+
+/* Code in memory that follows a file: by what the file says it is there, is other code, or is away. */
+static void *follow(void *mode)
+{
+	unsigned char byte = 0x90;
+
+	for (;; usleep(10000)) {
+		int gone = access(state, F_OK) < 0;
+
+		if (!strcmp(mode, "vanishing") ? gone : !strcmp(mode, "appearing") ? !gone : 0) {
+			if (moving)
+				munmap(moving, PAGE);
+			moving = NULL;
+		} else if (!moving) {
+			moving = map(PAGE);
+			memset(moving, byte, PAGE);
+			runnable(moving, PAGE);
+		}
+		if (!strcmp(mode, "changing") && gone && byte == 0x90) {
+			byte = 0xc3;
+			if (mprotect(moving, PAGE, PROT_READ | PROT_WRITE) < 0)
+				_exit(3);
+			memset(moving, byte, PAGE);
+			runnable(moving, PAGE);
+		}
+		settled = 1;
+	}
+	return NULL;
+}
+
+__attribute__((noinline, aligned(PAGE))) static int code(int x)
+{
+	return x * 7 + 3;
+}
+
+/* Its own code, changed while the file is there. */
+static void *rewrite(void *unused)
+{
+	unsigned char *text = (unsigned char *)(uintptr_t)code, original = text[1];
+
+	(void)unused;
+	for (;; usleep(10000)) {
+		unsigned char wanted = access(state, F_OK) < 0 ? original : original ^ 0x55;
+
+		if (text[1] != wanted) {
+			if (mprotect(text, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) < 0)
+				_exit(3);
+			text[1] = wanted;
+			runnable(text, PAGE);
+		}
+		settled = 1;
+	}
+	return NULL;
+}
+
 static void act(const char *mode, char *arg)
 {
 	void *p;
+
+	state = arg;
+	if (!strcmp(mode, "changing") || !strcmp(mode, "vanishing") || !strcmp(mode, "appearing") || !strcmp(mode, "rewriting")) {
+		pthread_t t;
+
+		if (pthread_create(&t, NULL, !strcmp(mode, "rewriting") ? rewrite : follow, (void *)(uintptr_t)mode))
+			exit(3);
+		while (!settled)
+			usleep(1000);
+		return;
+	}
 
 	if (!strcmp(mode, "thread-in-memory")) {
 		p = sleeping_code();
