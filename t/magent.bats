@@ -367,7 +367,8 @@ refused() {
 		run bin/magent run -q -c agent.conf
 		[ "$status" -ne 0 ]
 		grep -e '^-q' asked | grep -v -e '-r' >scan
-		cat scan
+		sed "s| -i [^ ]*state/scan.idx||" scan   # its scans remember
+		grep -q -e '-i [^ ]*state/scan.idx' scan
 	}
 	[[ "$(asked)" == "-q -f "*/files ]]
 	configure score 12
