@@ -75,7 +75,7 @@ TOOL_helper-garden := garden confine base
 # ---- what is built: everything twice, plain and under the sanitizers ----
 
 .DELETE_ON_ERROR:
-.PHONY: all deps check derive observe demo lint asan fuzz fuzz-smoke bench bench-known valgrind install uninstall clean
+.PHONY: all deps check derive observe demo lint asan fuzz fuzz-smoke bench bench-known bench-scan valgrind install uninstall clean
 
 all: $(TOOLS:%=$(BUILD)/bin/%) $(HELPERS:%=$(BUILD)/libexec/muss/%)
 
@@ -124,12 +124,13 @@ UNIT    := $(patsubst t/unit/%.c,%,$(wildcard t/unit/*.c))
 room_of  = $(firstword $(subst _, ,$(1)))
 
 # Programs that tests use and nobody installs: t/NAME.c.
-PROBES := casecat badcase mkremover killat forgeindex derive knownbench
+PROBES := casecat badcase mkremover killat forgeindex derive knownbench scanbench
 PROBE_casecat := casefile base
 PROBE_badcase := casefile base
 PROBE_killat := base
 PROBE_forgeindex := known base
 PROBE_knownbench := known base
+PROBE_scanbench := host known code judge confine base
 PROBE_derive := judge base
 PROBE_mkremover := remedy code confine casefile base
 
@@ -162,6 +163,10 @@ derive: $(BUILD)/t/derive
 
 valgrind: all
 	@t/valgrind.sh $(BUILD)
+
+bench-scan: all $(BUILD)/t/scanbench
+	@.ci/deps .ci/bench-packages
+	@t/bench-scan.sh $(BUILD)
 
 bench-known: all $(BUILD)/t/knownbench
 	@t/bench-known.sh $(BUILD) $(DIGESTS)
