@@ -28,6 +28,9 @@ int main(void)
 	kept("{\"kind\":\"file\",\"signs\":[{\"name\":\"kernel-thread-name\"}]}", true, "a shell that poses as a kernel thread stays");
 	kept("{\"kind\":\"file\",\"signs\":[{\"name\":\"hidden-process\"}]}", true, "a hidden process stays");
 	kept("{\"kind\":\"file\",\"signs\":[{\"name\":\"preload-environment\"}]}", true, "a library forced upon others stays");
+	kept("{\"kind\":\"file\",\"paths\":[\"/usr/lib/.x/py\"],\"signs\":[{\"name\":\"interpreter-copied\"}]}", true, "a copied interpreter stays");
+	kept("{\"kind\":\"file\",\"paths\":[\"/var/tmp/.sh\"],\"signs\":[{\"name\":\"setuid-unowned\"}]}", true, "a copied shell with its owner's rights stays");
+	kept("{\"kind\":\"file\",\"signs\":[{\"name\":\"unowned\"},{\"name\":\"fresh\"}]}", false, "a mere copy goes");
 	kept("{\"kind\":\"file\",\"paths\":[\"/usr/bin/python3.11\"],\"sightings\":[{\"how\":\"startup\",\"text\":\"@reboot root python3 -c 'x'\"}]}",
 	     true, "an interpreter with code in a start-up line stays");
 	kept("{\"kind\":\"file\",\"paths\":[\"/bin/dash\"],\"sightings\":[{\"how\":\"startup\",\"text\":\"* * * * * root sh /usr/lib/x\"}]}",
