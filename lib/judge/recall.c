@@ -20,15 +20,30 @@ static bool leave_technique(const struct observed_case *c, size_t index, const v
 	return c->suspicious && !strcmp(c->name, ctx);
 }
 
+/* Signs that the data cannot tell of do not count: every specimen is a fresh file, but no intruder's stays one. */
+static struct signset untold(const struct judge *j)
+{
+	struct signset set = { 0 };
+	size_t i;
+
+	for (i = 0; i < judge_count(j); i++)
+		if (judge_at(j, i)->fixed)
+			signset_add(&set, i);
+	return set;
+}
+
 static void best(const struct observed *o, const struct weights *w, const struct observed_case *c, int score[2])
 {
+	struct signset without[2] = { untold(o->judge), untold(o->judge) };
 	size_t i;
 	int k;
 
+	for (i = 0; i < DERIVE_SIGNS / 64; i++)
+		without[1].word[i] |= c->own.word[i];
 	for (k = 0; k < 2; k++) {
 		score[k] = INT_MIN;
 		for (i = 0; i < c->count; i++) {
-			int s = weigh_piece(o->judge, w, &c->pieces[i].signs, k ? &c->own : NULL);
+			int s = weigh_piece(o->judge, w, &c->pieces[i].signs, &without[k]);
 
 			score[k] = c->pieces[i].left && s > score[k] ? s : score[k];
 		}

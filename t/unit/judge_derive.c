@@ -185,6 +185,38 @@ static void small_world(void)
 	buf_free(&out);
 }
 
+/* A sign of which the data cannot tell keeps its estimate, and nobody is found by it alone. */
+static void fixed_sign(void)
+{
+	static const char fixed[] = "{\"format\": \"muss-criteria/1\", \"submit\": 1, \"signs\": [\n"
+		SIGN("fixed", "g", "3", ", \"fixed\": true") ",\n" SIGN("told", "h", "5", "") "]}\n";
+	char *rules = temporary(fixed), *data;
+	struct buf lines = { 0 };
+	struct err e;
+	struct judge *j;
+	struct observed *o;
+	json_t *report = NULL;
+	int i;
+
+	for (i = 0; i < 20; i++)
+		buf_addf(&lines, "{\"label\":\"suspicious\",\"technique\":\"T/a\",\"variation\":%d,\"pieces\":[{\"kind\":\"file\",\"signs\":[\"fixed\"%s]}]}\n", i,
+		         i < 15 ? ",\"told\"" : "");
+	data = temporary(buf_str(&lines));
+	err_clear(&e);
+	j = judge_load(rules, &e);
+	o = j ? observed_open(j, &e) : NULL;
+	if (o && !observed_read(o, data, &e))
+		report = derive_report(j, o, &e);
+	OK(report && near(weight(report, "fixed"), 3, 0.01) && !jsonio_bool(sign(report, "fixed"), "derived", true), "a fixed sign keeps its estimate");
+	OK(report && weight(report, "told") > 0, "another does not");
+	observed_free(o);
+	judge_free(j);
+	json_decref(report);
+	buf_free(&lines);
+	drop(rules);
+	drop(data);
+}
+
 /* The threshold must not lose a catalogue's technique, however much benign code that lets through. */
 static void dear_world(void)
 {
@@ -236,6 +268,7 @@ int main(void)
 	weights();
 	small_world();
 	dear_world();
+	fixed_sign();
 	refusals();
 	return unit_end();
 }
