@@ -9,6 +9,7 @@ static const char *const telling[] = {
 	"text-modified", "vdso-modified", "kernel-thread-name", "system-name", "hidden-process", "module-hidden", "preload-file",
 	"preload-environment", "preload-startup", "library-shadows", "library-misplaced", "path-shadows", "interpreter-copied",
 	"loader-run", "mount-detached", "odd-name", "setuid-tool", "setuid-unowned", "capability-unowned", "traced", "startup-fetches",
+	"exe-unmapped", "thread-in-memory",
 };
 
 static const char *const interpreters[] = {

@@ -26,6 +26,8 @@ int main(void)
 	kept("{\"kind\":\"file\",\"sightings\":[{\"how\":\"exe\",\"pages_modified\":2}]}", true, "changed pages stay");
 	kept("{\"kind\":\"file\",\"sightings\":[{\"how\":\"exe\",\"pages_modified\":0}]}", false, "no changed pages go");
 	kept("{\"kind\":\"file\",\"signs\":[{\"name\":\"kernel-thread-name\"}]}", true, "a shell that poses as a kernel thread stays");
+	kept("{\"kind\":\"file\",\"signs\":[{\"name\":\"setuid-unowned\"}]}", true, "a shell that was copied and made setuid stays");
+	kept("{\"kind\":\"file\",\"signs\":[{\"name\":\"exe-unmapped\"}]}", true, "a program that something else took the place of stays");
 	kept("{\"kind\":\"file\",\"signs\":[{\"name\":\"hidden-process\"}]}", true, "a hidden process stays");
 	kept("{\"kind\":\"file\",\"signs\":[{\"name\":\"preload-environment\"}]}", true, "a library forced upon others stays");
 	kept("{\"kind\":\"file\",\"paths\":[\"/usr/lib/.x/py\"],\"signs\":[{\"name\":\"interpreter-copied\"}]}", true, "a copied interpreter stays");
