@@ -634,14 +634,19 @@ world() {
 		#ifndef PAGES
 		#define PAGES 1
 		#endif
+		#ifndef RIGHTS
+		#define RIGHTS (PROT_WRITE | PROT_EXEC)
+		#endif
 		__attribute__((constructor)) static void make(void)
 		{
-			char *p = mmap(0, PAGES * 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			char *p = mmap(0, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 			if (p != MAP_FAILED)
 				memset(p, 0xc3, PAGES * 4096);
+			mprotect(p, PAGES * 4096, PROT_READ | RIGHTS);
 		}
 	END
 	cc -shared -fPIC -o maker.so maker.c
+	cc -shared -fPIC -DRIGHTS=PROT_EXEC -o fixed.so maker.c
 	cc -shared -fPIC -DPAGES=100 -o large.so maker.c
 	closure='import ctypes, time
 	keep = ctypes.CFUNCTYPE(None)(lambda: None)
@@ -659,6 +664,10 @@ world() {
 	scan -p "$pid"
 	[[ "$(kind_of '>= 409600')" == *anonymous-exec*wx-memory* ]]
 	[[ "$(kind_of '< 409600')" == jit-memory ]]
+	# Nor is its memory ever without the right to write.
+	LD_PRELOAD=$PWD/fixed.so start "$python" -c "$closure"
+	scan -p "$pid"
+	[[ "$(kind_of '> 0')" == *anonymous-exec*jit-memory* ]]
 	# No runtime is mapped.
 	LD_PRELOAD=$PWD/maker.so sleep 100 3>&- 4>&- &
 	pid=$!

@@ -241,8 +241,8 @@ sources() {
 		{ name = $0; if (!(name in package)) name = "/usr" $0; if (!(name in package)) name = substr($0, 5)
 			print $0 "\t" package[name] }' <(packaged) - | while IFS=$'\t' read -r path source; do
 		[ -n "$source" ] || source=$(place "$path"):$(printf %s "$path" | sha256sum | cut -c 1-6)
-		jq -nc --arg p "$path" --arg s "$source" '{($p): $s}'
-	done | jq -sc 'add // {}'
+		printf '%s\t%s\n' "$path" "$source"
+	done | jq -Rc 'split("\t") | {key: .[0], value: .[1]}' | jq -sc from_entries
 }
 
 # PATH<tab>PACKAGE of everything that packages installed.

@@ -114,7 +114,9 @@ static int take_file(struct run *r, int fd, const struct stat *open, struct piec
 		piece_sign(r->h, *p, "deleted", "process %d runs the script %s, which was deleted", pid, path);
 	else if (where == MAPPED_REPLACED)
 		piece_sign(r->h, *p, "exe-replaced", "process %d runs what the script %s was; that name is another file now", pid, path);
-	else if (where == MAPPED_MEMFD)
+	else if (where == MAPPED_MEMFD && r->h->dpkg)
+		piece_sign(r->h, *p, "unowned", "no package owns %s, which no folder holds", path);
+	if (where == MAPPED_MEMFD)
 		piece_sign(r->h, *p, "memfd", "process %d runs the anonymous memory file %s", pid, path);
 	o = sighting(r);
 	json_object_set_new(o, "path", jsonio_name(path));

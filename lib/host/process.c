@@ -147,6 +147,8 @@ static struct piece *take_running(struct look *l, int fd, const char *link, bool
 		piece_path(p, path);
 	else
 		image_place_seen(l->h, p, path, st, &l->proc);
+	if (l->h->dpkg && (where == MAPPED_DETACHED || (where == MAPPED_MEMFD && exe)))
+		piece_sign(l->h, p, "unowned", "no package owns %s, which no folder holds", path);
 	where_signs(l, p, where, path, exe);
 	if (where == MAPPED_HERE && !l->proc.foreign)
 		runtime_note(l->h, &l->runtimes, p, path, exe);

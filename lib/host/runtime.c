@@ -54,6 +54,8 @@ static bool may(const json_t *o, const struct region *r)
 {
 	if (jsonio_bool(o, "image", false) || r->end - r->start > (uint64_t)jsonio_int(o, "most", INT64_MAX))
 		return false;
+	if (jsonio_bool(o, "writable", false) && !r->writable)
+		return false;
 	return !r->shared || jsonio_bool(o, "shared", false);
 }
 

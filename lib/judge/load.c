@@ -3,8 +3,9 @@
  * both fall as the threshold rises, and what is missed rises. All is told in seconds a host and day:
  *   cost = HOST_PRICE * host's CPU seconds + centre's seconds of analysis + INFECTED_A_DAY * missed * MISS_SECONDS
  * where missed is one less the recall for a technique that the derivation did not see, without that technique's own signs.
- * Only thresholds count that lose nothing of the catalogue: each variation found under weights that did not see it, and
- * at least OWN_OUT_LEAST of all without the technique's own signs. Of equal cost the lowest: it errs towards submitting.
+ * Only thresholds count that lose nothing of the catalogue: what the scan showed of a variation is found under weights that did
+ * not see it. (What it did not show, no threshold finds; and what remains without a technique's own signs is told, but would
+ * only ever lower the threshold to nothing.) Of equal cost the lowest: it errs towards submitting.
  */
 #include "judge/internal.h"
 
@@ -26,7 +27,6 @@
 #define INFECTED_A_DAY (1.0 / 1000) /* a host's chance */
 #define MISS_SECONDS (8 * 3600.0)   /* what an infection costs that stays: a day's work of an analyst */
 
-#define OWN_OUT_LEAST 0.95
 #define STEP 5                      /* tenths of decibans between thresholds that are tried */
 #define HIGHEST 1000
 #define SHOWN 50                    /* tenths between the rows of the curve */
@@ -128,9 +128,9 @@ static struct cost cost_at(const struct scores *s, const struct recall *r, int t
 
 static bool keeps_recall(const struct recall *r, int threshold)
 {
-	struct recall_sum s = recall_sum(r, threshold);
+	struct recall_sum s = recall_sum(r, threshold), all = recall_sum(r, INT_MIN + 1);
 
-	return s.plain == s.n && s.variation == s.n && part(s.variation_own, s.n) >= OWN_OUT_LEAST;
+	return s.plain == all.plain && s.variation == all.variation;
 }
 
 static int choose(const struct scores *s, const struct recall *r)
@@ -184,11 +184,11 @@ json_t *load_json(const struct observed *o, const struct weights *w, const struc
 		if (*chosen > t && *chosen < t + SHOWN)
 			json_array_append_new(curve, curve_row(&s, r, *chosen));
 	}
-	j = json_pack("{s:o, s:{s:f, s:f, s:f, s:f, s:f, s:i, s:f, s:f, s:f, s:f, s:f}}", "curve", curve, "constants", "host_seconds_scan",
+	j = json_pack("{s:o, s:{s:f, s:f, s:f, s:f, s:f, s:i, s:f, s:f, s:f, s:f}}", "curve", curve, "constants", "host_seconds_scan",
 	              HOST_SECONDS_SCAN, "host_seconds_piece", HOST_SECONDS_PIECE, "host_seconds_mib", HOST_SECONDS_MIB,
 	              "centre_seconds_piece", CENTRE_SECONDS_PIECE, "centre_seconds_mib", CENTRE_SECONDS_MIB, "scans_a_day", SCANS_A_DAY,
 	              "changed_a_day", CHANGED_A_DAY, "host_price", HOST_PRICE, "infected_a_day", INFECTED_A_DAY, "miss_seconds",
-	              MISS_SECONDS, "own_out_least", OWN_OUT_LEAST);
+	              MISS_SECONDS);
 	free(s.v);
 	free(s.host);
 	return j;
