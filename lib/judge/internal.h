@@ -67,7 +67,8 @@ void recall_score(const struct observed *o, const struct weights *w, struct reca
 void recall_free(struct recall *r);
 /* At a threshold in tenths: the whole table, and what the choice stands on. */
 json_t *recall_json(const struct recall *r, int threshold);
-struct recall_sum { long n, plain, plain_own, variation, variation_own, technique, technique_own; };
+/* seen: the scan showed a piece of it that no whitelist drops */
+struct recall_sum { long n, seen, plain, plain_own, variation, variation_own, technique, technique_own; };
 struct recall_sum recall_sum(const struct recall *r, int threshold);
 
 /* What one host sends in, by threshold. */

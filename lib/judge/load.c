@@ -9,7 +9,6 @@
  */
 #include "judge/internal.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,9 +127,9 @@ static struct cost cost_at(const struct scores *s, const struct recall *r, int t
 
 static bool keeps_recall(const struct recall *r, int threshold)
 {
-	struct recall_sum s = recall_sum(r, threshold), all = recall_sum(r, INT_MIN + 1);
+	struct recall_sum s = recall_sum(r, threshold);
 
-	return s.plain == all.plain && s.variation == all.variation;
+	return s.plain == s.seen && s.variation == s.seen;
 }
 
 static int choose(const struct scores *s, const struct recall *r)

@@ -101,6 +101,7 @@ void recall_free(struct recall *r)
 static void add_case(struct recall_sum *sum, const struct recall_score *s, int threshold)
 {
 	sum->n++;
+	sum->seen += s->plain[0] > INT_MIN;
 	sum->plain += s->plain[0] >= threshold;
 	sum->plain_own += s->plain[1] >= threshold;
 	sum->variation += s->variation[0] >= threshold;
@@ -130,7 +131,7 @@ static json_t *rate(long hits, long n)
 
 static json_t *row(const char *name, const struct recall_sum *s)
 {
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "technique", name, "recall", rate(s->plain, s->n), "own_out",
+	return json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "technique", name, "seen", (json_int_t)s->seen, "recall", rate(s->plain, s->n), "own_out",
 	                 rate(s->plain_own, s->n), "variation_out", rate(s->variation, s->n), "variation_own_out",
 	                 rate(s->variation_own, s->n), "technique_out", rate(s->technique, s->n), "technique_own_out",
 	                 rate(s->technique_own, s->n));

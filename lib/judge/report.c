@@ -58,7 +58,7 @@ static void print_rate(const json_t *row, const char *key, FILE *f)
 
 static void print_technique(const json_t *row, FILE *f)
 {
-	fprintf(f, "%-34.34s %5.0f", jsonio_str(row, "technique"), number(json_object_get(row, "recall"), "of"));
+	fprintf(f, "%-34.34s %5.0f %5.0f", jsonio_str(row, "technique"), number(json_object_get(row, "recall"), "of"), number(row, "seen"));
 	print_rate(row, "recall", f);
 	print_rate(row, "variation_out", f);
 	print_rate(row, "variation_own_out", f);
@@ -73,9 +73,10 @@ static void print_recall(const json_t *report, FILE *f)
 	size_t i;
 
 	fprintf(f, "\nRecall in %% at %.1f decibans, with exact bounds of %.0f %%. The derivation saw everything; all but that variation (%d folds);\n"
-	        "that, and the technique's own signs do not count; all but that technique; that, and its own signs do not count.\n",
+	        "that, and the technique's own signs do not count; all but that technique; that, and its own signs do not count.\n"
+	        "SHOWN: cases of which the scan showed something that a whitelist does not drop.\n",
 	        number(report, "submit"), 100 * number(recall, "confidence"), (int)number(recall, "folds"));
-	fprintf(f, "%-34s %5s  %-19s  %-19s  %-19s  %-19s  %s\n", "TECHNIQUE", "CASES", "ALL SEEN", "VARIATION OUT", "AND OWN SIGNS OUT",
+	fprintf(f, "%-34s %5s %5s  %-19s  %-19s  %-19s  %-19s  %s\n", "TECHNIQUE", "CASES", "SHOWN", "ALL SEEN", "VARIATION OUT", "AND OWN SIGNS OUT",
 	        "TECHNIQUE OUT", "AND OWN SIGNS OUT");
 	json_array_foreach(json_object_get(recall, "techniques"), i, row)
 		print_technique(row, f);

@@ -167,6 +167,7 @@ static void small_world(void)
 	OK(weight(report, "strict") >= weight(report, "lax"), "the stricter sign weighs no less");
 	all = json_object_get(json_object_get(report, "recall"), "all");
 	OK(jsonio_int(json_object_get(all, "recall"), "found", 0) == 60, "all are found");
+	OK(jsonio_int(all, "seen", 0) == 60, "all were shown");
 	row = json_array_get(json_object_get(json_object_get(report, "recall"), "techniques"), 0);
 	OK_STR(jsonio_str(row, "technique"), "T1/a", "recall is told by technique");
 	OK(jsonio_int(json_object_get(row, "variation_out"), "of", 0) == 30, "each variation was judged by weights that had not seen it");
