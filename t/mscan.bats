@@ -84,7 +84,7 @@ of_kind() { jq -r --arg k "$1" 'select(.kind == $k) | .sha256' x/code/*/about.js
 	about "$s" --arg p "$TMP/.cache/dbus-daemon" '.kind == "deleted" and .paths == [$p] and .sightings[0].path == $p'
 	for sign in deleted hidden-folder system-name fresh; do has_sign "$s" "$sign"; done
 	no_sign "$s" exe-replaced
-	about "$s" '.score > 50'
+	about "$s" --argjson submit "$(jq .submit "$ROOT/rules/criteria.json")" '.score > 3 * $submit'
 }
 
 @test "a program whose name is another file now" {
