@@ -365,6 +365,10 @@ submits)
 	printf 'an idle desktop, with its browser and the language runtimes running: %d pieces of code run, %d of them the whitelist leaves, %d are submitted\n' \
 		"$("$BIN/mls" -j "$W/desktop.case" | wc -l)" "$(machine_run desktop env TMPDIR=/var/tmp "$BIN/mwhite" -q -d "$W/known.idx" <"$W/desktop.case" | "$BIN/mls" -j | wc -l)" \
 		"$("$BIN/mls" -j "$W/desktop.sent" | wc -l)"
+	# What a freshly installed machine has not: the workloads' own files and this build; what starts here by itself from no package.
+	"$BIN/mls" -j "$W/desktop.sent" | jq -r --arg bin "$BIN/" 'if .path // "" | startswith("/home/user/") or startswith($bin) then "of the workloads and this build"
+		elif (.signs | index("unowned")) and any(.signs[]; startswith("startup-")) then "of what this machine starts beside its packages"
+		else "of a freshly installed machine" end' | sort | uniq -c
 	"$BIN/mls" -l "$W/desktop.sent"
 	;;
 esac
