@@ -689,7 +689,7 @@ world() {
 	start "$PWD/java" plain
 	mscan -p "$pid" -o c.case
 	opened
-	[ "$(find x/code -name about.json | xargs jq -r 'select(.kind == "script") | .kind' | wc -l)" -eq 0 ]
+	[ "$(find x/code -name about.json -exec jq -r 'select(.kind == "script") | .kind' {} + | wc -l)" -eq 0 ]
 }
 
 @test "signs are explained" {
