@@ -10,22 +10,27 @@ static int sign(void *ctx, const void *p, size_t n, struct buf *sig, struct err 
 	return sign_bytes(ctx, p, n, sig, e);
 }
 
-int mwhite_delta(struct build *b, const char *index, const char *key, const char *crt, unsigned days, const char *out, struct err *e)
+int mwhite_delta(const struct options *o, char **operands, struct err *e)
 {
-	struct signer *s = sign_open(crt, key, e);
+	struct known_stats s = {0};
+	struct signer *who = NULL;
+	struct build *b;
 	int rc = -1;
 
-	if (!s) {
-		build_abort(b);
+	(void)operands;
+	if (!o->index || !o->key || !o->crt || !o->t.out || !o->n)
+		tool_usage(&o->t, "a delta wants -d INDEX -k KEY -c CRT -o DELTA, and what it adds or revokes");
+	if (!(b = build_new(e)))
 		return -1;
-	}
-	if (strcmp(sign_role(s), ROLE_SIGNER) != 0) {
+	if (mwhite_sources_into(b, o, &s, e) < 0 || !(who = sign_open(o->crt, o->key, e))) {
 		build_abort(b);
-		err_set(e, EX_NOPERM, "%s has the role %s: only the role %s signs deltas", err_q(sign_name(s)), err_q(sign_role(s)), ROLE_SIGNER);
+	} else if (strcmp(sign_role(who), ROLE_SIGNER) != 0) {
+		build_abort(b);
+		err_set(e, EX_NOPERM, "%s has the role %s: only the role %s signs deltas", err_q(sign_name(who)), err_q(sign_role(who)), ROLE_SIGNER);
 	} else {
-		rc = delta_make(b, index, days * DAY, sign, s, out, e);
+		rc = delta_make(b, o->index, o->delta_days * DAY, sign, who, o->t.out, e);
 	}
-	sign_free(s);
+	sign_free(who);
 	return rc;
 }
 
@@ -49,14 +54,18 @@ static void print(const struct tool *t, const struct delta_report *r)
 	}
 }
 
-int mwhite_apply(const struct tool *t, const char *index, const char *delta, const char *ca, const char *crl, struct err *e)
+int mwhite_apply(const struct options *o, char **operands, struct err *e)
 {
-	struct verifier *v = verify_open(ca, crl, e);
 	struct delta_report r;
-	int rc = v ? delta_apply(index, delta, verify, v, &r, e) : -1;
+	struct verifier *v;
+	int rc;
 
+	if (!o->index || !o->ca || !*operands)
+		tool_usage(&o->t, "applying wants -d INDEX -a CA, and a delta");
+	v = verify_open(o->ca, o->crl, e);
+	rc = v ? delta_apply(o->index, *operands, verify, v, &r, e) : -1;
 	if (!rc)
-		print(t, &r);
+		print(&o->t, &r);
 	verify_free(v);
 	return rc;
 }

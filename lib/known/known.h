@@ -113,6 +113,17 @@ int delta_apply(const char *index, const char *path, delta_verify_fn *verify, vo
  * 1 when one of them vouches for nothing: nothing is written then. */
 int withdraw_run(const char *path, const char *out, char *const *names, uint64_t *left, uint64_t *gone, struct err *e);
 
+/* ---- revoke.c, query.c: digests that somebody names ---- */
+
+/* The SHA-256 that the operand is, or that of the file of this name ("-": standard input). */
+int query_digest(const char *operand, char hex[DIGEST_HEX], struct err *e);
+/* The answer, hit NULL: it is not known. As {"query","sha256","known",..}, with decide_mark()'s beside; new reference. */
+json_t *query_json(const char *operand, const char *hex, const struct index_hit *hit);
+/* The same as a line for a terminal. */
+void query_text(const char *operand, const char *hex, const struct index_hit *hit, struct buf *text);
+/* The index at path without the digests of these lists and of what these operands name (NULL behind the last), to out. */
+int revoke_run(const char *path, const char *out, const char *const *lists, char *const *operands, uint64_t *left, uint64_t *gone, struct err *e);
+
 /* ---- pages.c: code as it stands in memory, page by page ---- */
 
 /* page has KNOWN_PAGE bytes; where: its offset in the file, or address. -1 stops. */
@@ -188,7 +199,7 @@ bool known_distrusted(const char *trust);
 
 /* ---- kinds.c: what the sources share ---- */
 
-enum known_kind { KNOWN_DPKG, KNOWN_DIR, KNOWN_LIST, KNOWN_NSRL, KNOWN_HASHLOOKUP, KNOWN_RPM, KNOWN_CASE /* cmd/mwhite.c reads it */ };
+enum known_kind { KNOWN_DPKG, KNOWN_DIR, KNOWN_LIST, KNOWN_NSRL, KNOWN_HASHLOOKUP, KNOWN_RPM, KNOWN_CASE /* cmd/mwhite-case.c reads it */ };
 int known_add(struct build *b, enum known_kind kind, const char *path, const char *root, unsigned want, struct known_stats *s, struct err *e);
 /* The number of the source "KIND PATH". */
 int known_source(struct build *b, const char *kind, const char *path, uint32_t *number, struct err *e);

@@ -103,6 +103,50 @@ static void withdrawn(void)
 	OK(!strcmp(who(other, 2), "dpkg a 1"), "and nothing is written then");
 }
 
+static const char hex[] = "0202020202020202020202020202020202020202020202020202020202020202";
+
+static void asked(void)
+{
+	struct err e = {0};
+	struct index *x = index_open(path, &e);
+	char again[DIGEST_HEX], want[256];
+	struct buf text = {0};
+	struct index_hit hit;
+	json_t *j;
+
+	OK(!query_digest(hex, again, &e) && !strcmp(hex, again), "a digest is asked for as it is");
+	OK(query_digest("/nonexistent", again, &e) < 0 && e.code == EX_NOINPUT, "what is no digest is a file");
+	OK(index_find_hex(x, hex, &hit), "it is found");
+	query_text(hex, hex, &hit, &text);
+	snprintf(want, sizeof(want), "known    %s  'dpkg a 1', 'dir /x', 'list l'  '/two'", hex);
+	OK_STR(buf_str(&text), want, "the answer names all who vouch");
+	buf_clear(&text);
+	query_text("a\nb", hex, NULL, &text);
+	snprintf(want, sizeof(want), "unknown  %s  'a\\x0ab'", hex);
+	OK_STR(buf_str(&text), want, "a name is never printed raw");
+	j = query_json(hex, hex, &hit);
+	OK(jsonio_bool(j, "known", false) && json_array_size(json_object_get(j, "sources")) == 3, "the same as JSON");
+	json_decref(j);
+	j = query_json(hex, hex, NULL);
+	OK(!jsonio_bool(j, "known", true) && !json_object_get(j, "sources"), "nobody vouches for what is not known");
+	json_decref(j);
+	buf_free(&text);
+	index_close(x);
+}
+
+static void revoked(void)
+{
+	const char *const none[] = {NULL};
+	char *digests[] = {(char *)(uintptr_t)hex, NULL};
+	uint64_t left = 9, gone = 9;
+	struct err e = {0};
+
+	OK(!revoke_run(path, other, none, digests, &left, &gone, &e) && left == 3 && gone == 1, "one digest is revoked");
+	OK(!strcmp(who(other, 2), "") && *who(other, 1) && *who(path, 2), "whoever vouched for it; in the new index alone");
+	digests[0] = (char *)(uintptr_t)"/nonexistent";
+	OK(revoke_run(path, path, none, digests, &left, &gone, &e) < 0 && *who(path, 2), "nothing is written when one cannot be read");
+}
+
 static bool as_old(void *ctx, const char *name, struct buf *new_name)
 {
 	(void)ctx;
@@ -154,6 +198,8 @@ int main(void)
 	path = buf_printf("%s/a.idx", dir);
 	other = buf_printf("%s/b.idx", dir);
 	sets();
+	asked();
+	revoked();
 	withdrawn();
 	renamed();
 	many();
