@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,6 +26,21 @@ static void must(int ok)
 	_exit(EX_OSERR);
 }
 
+/* Looked up once: a look-up takes as long as the digest of a small file. */
+static const EVP_MD *fetched(_Atomic(EVP_MD *) *kept, const char *name)
+{
+	EVP_MD *md = atomic_load(kept), *none = NULL;
+
+	if (md)
+		return md;
+	md = EVP_MD_fetch(NULL, name, NULL);
+	must(md != NULL);
+	if (atomic_compare_exchange_strong(kept, &none, md))
+		return md;
+	EVP_MD_free(md);
+	return none;
+}
+
 static struct digest *digest_begin(const EVP_MD *md)
 {
 	struct digest *d = buf_alloc(sizeof *d);
@@ -37,12 +53,16 @@ static struct digest *digest_begin(const EVP_MD *md)
 
 struct digest *digest_new(void)
 {
-	return digest_begin(EVP_sha256());
+	static _Atomic(EVP_MD *) md;
+
+	return digest_begin(fetched(&md, "SHA256"));
 }
 
 struct digest *digest_new_md5(void)
 {
-	return digest_begin(EVP_md5());
+	static _Atomic(EVP_MD *) md;
+
+	return digest_begin(fetched(&md, "MD5"));
 }
 
 void digest_add(struct digest *d, const void *p, size_t n)

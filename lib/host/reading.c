@@ -7,13 +7,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define BLOCK (128 * 1024)
+#define PAGE 4096u
 #define WINDOW (2 * MIB)          /* of a file, that was cached or was not */
+#define MAP_LEAST (64 * 1024)     /* below it a copy takes less than a mapping */
 #define REMOTE_BYTES (1 * GIB)    /* of one scan of a machine */
 #define REMOTE_MS 60000
 
@@ -24,36 +28,86 @@
 struct cache_range { uint64_t off, len; };
 struct cache_stat { uint64_t cached, dirty, writeback, evicted, recently_evicted; };
 
-/* A kernel that cannot tell is treated as if all was cached: then nothing is dropped that was somebody's. */
-static bool was_cached(int fd, uint64_t at, uint64_t size)
+/* How much of the window at `at` is in the page cache. A kernel that cannot tell is treated as if something was: then nothing
+ * is dropped that was somebody's. */
+enum cached { CACHED_NONE, CACHED_SOME, CACHED_ALL };
+
+static enum cached how_cached(int fd, uint64_t at, uint64_t size)
 {
 	struct cache_range range = { at, size - at < WINDOW ? size - at : WINDOW };
 	struct cache_stat cs;
 	static bool unknown;
 
 	if (unknown)
-		return true;
+		return CACHED_SOME;
 	if (syscall(SYS_cachestat, fd, &range, &cs, 0) < 0) {
 		unknown = errno == ENOSYS || errno == EPERM;
-		return true;
+		return CACHED_SOME;
 	}
-	return cs.cached > 0;
+	return !cs.cached ? CACHED_NONE : cs.cached * PAGE >= range.len ? CACHED_ALL : CACHED_SOME;
 }
 
-/* 0, or -1 errno; *at: how far it came. */
-static int digest(int fd, uint64_t size, struct digest *d, uint64_t *at)
+/* ---- what is in memory already is hashed where it stands: a copy of it would take a tenth of the time ---- */
+
+static struct { char *at; size_t size; volatile sig_atomic_t gone; } window;
+
+/* The file was cut while we read, or its disk failed: zeros take the place of the rest, and the window does not count. */
+static void on_bus(int sig, siginfo_t *info, void *context)
+{
+	char *at = (char *)((uintptr_t)info->si_addr & ~(uintptr_t)(PAGE - 1));
+
+	(void)context;
+	if (at < window.at || at >= window.at + window.size
+	    || mmap(at, (size_t)(window.at + window.size - at), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		signal(sig, SIG_DFL);
+	window.gone = 1;
+}
+
+/* Adds n bytes at a multiple of the page size. 1: they cannot be had so, and d is spoilt; 0. */
+static int digest_mapped(int fd, uint64_t at, size_t n, struct digest *d)
+{
+	const struct sigaction act = { .sa_sigaction = on_bus, .sa_flags = SA_SIGINFO };
+	struct sigaction before;
+	size_t size = (n + PAGE - 1) & ~(size_t)(PAGE - 1);
+	char *p = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, (off_t)at);
+
+	if (p == MAP_FAILED)
+		return 1;
+	window.at = p;
+	window.size = size;
+	window.gone = 0;
+	if (sigaction(SIGBUS, &act, &before) < 0) {
+		munmap(p, size);
+		return 1;
+	}
+	digest_add(d, p, n);
+	sigaction(SIGBUS, &before, NULL);
+	window.size = 0;
+	munmap(p, size);
+	return window.gone;
+}
+
+/* 0; 1: not with mappings; -1 errno. *at: how far it came. */
+static int digest(int fd, uint64_t size, struct digest *d, uint64_t *at, bool map)
 {
 	static char block[BLOCK];
-	bool keep = true;
-	uint64_t window = 0;
+	enum cached cached = CACHED_ALL;
+	uint64_t end = 0;
 	ssize_t n;
 
-	for (*at = 0; *at <= CAP_BODY; *at += (uint64_t)n) {
-		if (*at >= window && *at < size) {
-			if (!keep)
-				posix_fadvise(fd, (off_t)(window - WINDOW), WINDOW, POSIX_FADV_DONTNEED);
-			keep = was_cached(fd, *at, size);
-			window = *at + WINDOW;
+	for (*at = 0; *at <= CAP_BODY && (!*at || *at != size); *at += (uint64_t)n) {
+		if (*at >= end && *at < size) {
+			if (cached == CACHED_NONE)
+				posix_fadvise(fd, (off_t)(end - WINDOW), WINDOW, POSIX_FADV_DONTNEED);
+			cached = how_cached(fd, *at, size);
+			end = *at + WINDOW;
+			n = (ssize_t)(size - *at < WINDOW ? size - *at : WINDOW);
+			if (map && cached == CACHED_ALL && *at % PAGE == 0 && n >= MAP_LEAST) {
+				if (digest_mapped(fd, *at, (size_t)n, d))
+					return 1;
+				watch_beat();
+				continue;
+			}
 		}
 		n = pread(fd, block, sizeof(block), (off_t)*at);
 		if (n < 0)
@@ -63,8 +117,8 @@ static int digest(int fd, uint64_t size, struct digest *d, uint64_t *at)
 		digest_add(d, block, (size_t)n);
 		watch_beat();
 	}
-	if (!keep)
-		posix_fadvise(fd, (off_t)(window - WINDOW), WINDOW, POSIX_FADV_DONTNEED);
+	if (cached == CACHED_NONE)
+		posix_fadvise(fd, (off_t)(end - WINDOW), WINDOW, POSIX_FADV_DONTNEED);
 	return 0;
 }
 
@@ -90,7 +144,9 @@ static bool changed(const struct stat *a, const struct stat *b)
 	return a->st_size != b->st_size || a->st_mtim.tv_sec != b->st_mtim.tv_sec || a->st_mtim.tv_nsec != b->st_mtim.tv_nsec;
 }
 
-static int digest_steady(struct host *h, int fd, const struct stat *st, const char *name, char sha256[DIGEST_HEX], uint64_t *size)
+/* map: it may be mapped, for no one else must answer for it. */
+static int digest_steady(struct host *h, int fd, const struct stat *st, const char *name, bool map, char sha256[DIGEST_HEX],
+                         uint64_t *size)
 {
 	struct digest *d = digest_new();
 	struct stat before = *st, after;
@@ -98,8 +154,12 @@ static int digest_steady(struct host *h, int fd, const struct stat *st, const ch
 	unsigned tries;
 
 	for (tries = 0; tries < 3; tries++, before = after) {
-		rc = digest(fd, (uint64_t)before.st_size, d, size);
+		rc = digest(fd, (uint64_t)before.st_size, d, size, map && !tries);
 		digest_end(d, sha256);
+		if (rc > 0) {
+			rc = digest(fd, (uint64_t)before.st_size, d, size, false);
+			digest_end(d, sha256);
+		}
 		if (rc < 0 || fstat(fd, &after) < 0 || !changed(&before, &after))
 			break;
 	}
@@ -135,7 +195,7 @@ static int digest_remote(struct host *h, int fd, const struct stat *st, char sha
 		h->remote_left++;
 		return -1;
 	}
-	rc = digest_steady(h, fd, st, name, sha256, size);
+	rc = digest_steady(h, fd, st, name, false, sha256, size);
 	watch_leave();
 	h->remote_ms += watch_clock() - began;
 	h->remote_bytes += *size;
@@ -159,7 +219,7 @@ int reading_digest(struct host *h, int fd, const struct stat *st, char sha256[DI
 		return digest_remote(h, fd, st, sha256, size);
 	if (!watch_enter(watch_id(st->st_dev, &st->st_ino, sizeof(st->st_ino)), DEV_NONE, name_of(fd, name)))
 		return -1;
-	rc = digest_steady(h, fd, st, name, sha256, size);
+	rc = digest_steady(h, fd, st, name, true, sha256, size);
 	watch_leave();
 	return rc;
 }
