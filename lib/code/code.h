@@ -11,6 +11,9 @@
 /* ---- entropy.c ---- */
 
 double entropy_of(const void *p, size_t n);    /* Shannon, bits a byte, 0..8; 0 when n is 0 */
+/* The same in parts: entropy_count() adds to the counts of each byte, n is their sum. */
+void entropy_count(const void *p, size_t n, size_t count[256]);
+double entropy_counted(const size_t count[256], size_t n);
 
 /* ---- format.c ---- */
 

@@ -6,16 +6,18 @@
 
 #define MD5_HEX 32
 
-/* In text of lines "MD5  usr/bin/x": the sum of that path. */
+/* In text of lines "MD5  usr/bin/x": the sum of that path. Few lines end in its name, and only those are compared as a whole. */
 static bool sum_in(const char *text, const char *path, char sum[MD5_HEX + 1])
 {
-	const char *p;
+	const char *p, *next, *end = text + strlen(text), *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+	size_t k = strlen(base), n;
 	char name[4096];
 
-	for (p = text; *p; p += strcspn(p, "\n"), p += *p == '\n') {
-		size_t n = strcspn(p, "\n");
-
-		if (n < MD5_HEX + 3 || n - MD5_HEX - 2 >= sizeof(name) - 1)
+	for (p = text; p < end; p = next + 1) {
+		next = memchr(p, '\n', (size_t)(end - p));
+		next = next ? next : end;
+		n = (size_t)(next - p);
+		if (n < MD5_HEX + 3 || n - MD5_HEX - 2 >= sizeof(name) - 1 || n < k || memcmp(next - k, base, k))
 			continue;
 		snprintf(name, sizeof(name), "/%.*s", (int)(n - MD5_HEX - 2), p + MD5_HEX + 2);
 		if (dpkg_same_path(name, path)) {

@@ -25,14 +25,17 @@ struct dpkg {
 static const char *unmerged(const char *path, size_t *n)
 {
 	static const char *const tops[] = { "/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/" };
+	static const unsigned char length[] = { 5, 6, 5, 7, 7, 8 };
 	size_t i;
 
-	if (*n > 4 && !memcmp(path, "/usr", 4))
-		for (i = 0; i < sizeof(tops) / sizeof(*tops); i++)
-			if (*n - 4 > strlen(tops[i]) && !memcmp(path + 4, tops[i], strlen(tops[i]))) {
-				*n -= 4;
-				return path + 4;
-			}
+	/* most end here: this is asked for each name of each package */
+	if (*n < 10 || memcmp(path, "/usr/", 5) || !memchr("bsl", path[5], 3))
+		return path;
+	for (i = 0; i < sizeof(tops) / sizeof(*tops); i++)
+		if (*n - 4 > length[i] && !memcmp(path + 4, tops[i], length[i])) {
+			*n -= 4;
+			return path + 4;
+		}
 	return path;
 }
 

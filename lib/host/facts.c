@@ -83,9 +83,9 @@ static int read_header(int fd, struct elf_facts *f)
  * are as dense as compressed data by themselves, which the mean does not show where much honest code stands around them. */
 static double code_entropy(int fd, const struct elf_facts *f, unsigned *dense)
 {
-	static unsigned char bytes[SAMPLES * SAMPLE];
+	unsigned char bytes[SAMPLE];
+	size_t all[256] = { 0 }, i, k, n = 0;
 	uint64_t total = 0, step, at;
-	size_t i, n = 0;
 
 	for (i = 0; i < f->segments; i++)
 		if (f->segment[i].type == PT_LOAD && f->segment[i].flags & PF_X && f->segment[i].size < CAP_BODY)
@@ -98,14 +98,18 @@ static double code_entropy(int fd, const struct elf_facts *f, unsigned *dense)
 
 		if (s->type != PT_LOAD || !(s->flags & PF_X) || s->size >= CAP_BODY)
 			continue;
-		for (at = 0; at + SAMPLE <= s->size && n + SAMPLE <= sizeof(bytes); at += step) {
-			if (!read_at(fd, s->offset + at, bytes + n, SAMPLE))
+		for (at = 0; at + SAMPLE <= s->size && n < SAMPLES; at += step, n++) {
+			size_t count[256] = { 0 };
+
+			if (!read_at(fd, s->offset + at, bytes, SAMPLE))
 				break;
-			*dense += entropy_of(bytes + n, SAMPLE) > DENSE_ENTROPY;
-			n += SAMPLE;
+			entropy_count(bytes, SAMPLE, count);
+			*dense += entropy_counted(count, SAMPLE) > DENSE_ENTROPY;
+			for (k = 0; k < 256; k++)
+				all[k] += count[k];
 		}
 	}
-	return entropy_of(bytes, n);
+	return entropy_counted(all, n * SAMPLE);
 }
 
 static const char *packer_section(int fd, const struct elf_facts *f)
