@@ -75,7 +75,7 @@ TOOL_helper-garden := garden confine base
 # ---- what is built: everything twice, plain and under the sanitizers ----
 
 .DELETE_ON_ERROR:
-.PHONY: all deps check derive observe demo lint asan fuzz fuzz-smoke bench bench-known bench-scan valgrind install uninstall clean
+.PHONY: all deps check derive observe demo lint asan fuzz fuzz-smoke bench bench-known bench-scan desktop valgrind install uninstall clean
 
 all: $(TOOLS:%=$(BUILD)/bin/%) $(HELPERS:%=$(BUILD)/libexec/muss/%)
 
@@ -170,6 +170,10 @@ bench-scan: all $(BUILD)/t/scanbench
 
 bench-known: all $(BUILD)/t/knownbench
 	@t/bench-known.sh $(BUILD) $(DIGESTS)
+
+desktop: all
+	@.ci/deps .ci/bench-packages
+	@t/desktop.sh $(BUILD)
 
 bench: all $(PROBES:%=$(BUILD)/t/%)
 	@for b in t/bench-*.sh; do $$b $(BUILD) || exit 1; done
