@@ -25,7 +25,10 @@ _muss()
 		mapfile -t COMPREPLY < <(compgen -W "host front analysis signer" -- "$cur") && return ;;
 	esac
 	if [[ $cur == -* ]]; then
-		words=$("$1" -h 2>/dev/null | grep -oE '(^|[][ ,|])--?[a-zA-Z][a-z-]*' | tr -d '][ ,|' | sort -u)
+		# From the table of options alone: what follows two spaces or a comma; examples and sentences name others' options.
+		words=$("$1" -h 2>/dev/null | sed -nE '/^[Ee]xamples/q; /^  -/ { :a; s/^((  -[A-Za-z])+) -/\1  -/; ta; p; }' |
+			grep -oE '(  |, )--?[a-zA-Z][a-zA-Z-]*' | tr -d ' ,' | sort -u)
+		words+=" --help --version --quiet --verbose"
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		return
 	fi
