@@ -67,7 +67,8 @@ check "  mscan to clamscan" "$(div "$cold" "$cpu")" "" '<=' 0.2
 mscan -q -i "$work/tree.idx" -o "$work/c.case" -f /usr/bin /usr/lib
 mscan -q -i "$work/tree.idx" -o "$work/c.case" -f /usr/bin /usr/lib
 took mscan -q -i "$work/tree.idx" -s 1000 -o "$work/c.case" -f /usr/bin /usr/lib
-check "a cached file" "$(div "$cpu" "$(field "$work/c.case" .host.scan.recalled)" 1000000)" "us" '<=' 5
+# all of them are looked up: the index knows as well which hold no code
+check "a cached file" "$(div "$cpu" "$(find /usr/bin /usr/lib -type f | wc -l)" 1000000)" "us" '<=' 5
 
 # With so many processes, in a namespace of their own. The growth is per process.
 # shellcheck disable=SC2016 # the inner shell expands

@@ -1,6 +1,6 @@
 /*
  * A few facts of an ELF file's headers. This reads hostile bytes in a process with all rights, so it is kept small: each
- * read is a pread of a fixed size into a local array, and no length from the file is used but to bound a loop.
+ * read is a pread of a fixed size into an array, and no length from the file is used but to bound a loop.
  */
 #include "host/internal.h"
 
@@ -34,9 +34,31 @@ struct elf_facts {
 	size_t segments;
 };
 
+/* The last bytes that were read for a piece of a table: the next piece is likely to stand in them. */
+struct block { unsigned char bytes[8192]; uint64_t offset; size_t size; };
+static struct block tables, names;
+
+/* How many of n small bytes there are. */
+static size_t read_near(struct block *b, int fd, uint64_t offset, void *p, size_t n)
+{
+	ssize_t got;
+
+	if (offset >= (uint64_t)INT64_MAX - sizeof(b->bytes) || n > sizeof(b->bytes))
+		return 0;
+	if (!b->size || offset < b->offset || offset - b->offset + n > b->size) {
+		got = pread(fd, b->bytes, sizeof(b->bytes), (off_t)offset);
+		b->offset = offset;
+		b->size = got > 0 ? (size_t)got : 0;
+	}
+	if (n > b->size - (size_t)(offset - b->offset))
+		n = b->size - (size_t)(offset - b->offset);
+	memcpy(p, b->bytes + (offset - b->offset), n);
+	return n;
+}
+
 static bool read_at(int fd, uint64_t offset, void *p, size_t n)
 {
-	return offset < (uint64_t)INT64_MAX - n && pread(fd, p, n, (off_t)offset) == (ssize_t)n;
+	return read_near(&tables, fd, offset, p, n) == n;
 }
 
 /* Little-endian only: what runs here. */
@@ -46,6 +68,7 @@ static int read_header(int fd, struct elf_facts *f)
 	uint64_t table;
 	unsigned i, count, size;
 
+	tables.size = names.size = 0;
 	memset(f, 0, sizeof(*f));
 	memset(&u, 0, sizeof(u));
 	if (pread(fd, &u, sizeof(u), 0) < (ssize_t)sizeof(u.h32) || memcmp(u.ident, ELFMAG, SELFMAG)
@@ -101,7 +124,7 @@ static double code_entropy(int fd, const struct elf_facts *f, unsigned *dense)
 		for (at = 0; at + SAMPLE <= s->size && n < SAMPLES; at += step, n++) {
 			size_t count[256] = { 0 };
 
-			if (!read_at(fd, s->offset + at, bytes, SAMPLE))
+			if (s->offset >= CAP_BODY || pread(fd, bytes, SAMPLE, (off_t)(s->offset + at)) != SAMPLE)
 				break;
 			entropy_count(bytes, SAMPLE, count);
 			*dense += entropy_counted(count, SAMPLE) > DENSE_ENTROPY;
@@ -115,7 +138,7 @@ static double code_entropy(int fd, const struct elf_facts *f, unsigned *dense)
 static const char *packer_section(int fd, const struct elf_facts *f)
 {
 	static const char *const marks[] = { "UPX", ".upx", ".packed", ".aspack", ".petite", ".nsp", ".vmp", ".themida", ".enigma" };
-	uint64_t names;
+	uint64_t table;
 	unsigned i, k;
 
 	if (!f->section_offset || !f->section_count || f->names_at >= f->section_count)
@@ -128,12 +151,11 @@ static const char *packer_section(int fd, const struct elf_facts *f)
 		if (!read_at(fd, f->section_offset + (uint64_t)which * f->section_size, &sh, f->section_size))
 			return NULL;
 		if (!i) {
-			names = f->is64 ? sh.s64.sh_offset : sh.s32.sh_offset;
+			table = f->is64 ? sh.s64.sh_offset : sh.s32.sh_offset;
 			continue;
 		}
 		memset(name, 0, sizeof(name));
-		if (names > CAP_BODY || pread(fd, name, sizeof(name) - 1,
-		                              (off_t)(names + (f->is64 ? sh.s64.sh_name : sh.s32.sh_name))) <= 0)
+		if (table > CAP_BODY || !read_near(&names, fd, table + (f->is64 ? sh.s64.sh_name : sh.s32.sh_name), name, sizeof(name) - 1))
 			continue;
 		for (k = 0; k < sizeof(marks) / sizeof(*marks); k++)
 			if (!strncmp(name, marks[k], strlen(marks[k])))

@@ -144,6 +144,7 @@ void watch_beat(void);                                 /* still alive; for long 
 /* A point to go on from, outside of all steps; at most a few a second. True in the process that goes on: what it shares with
  * its forerunner (offsets of descriptors, the spool) may have moved. */
 bool watch_spare(struct host *h);
+bool watch_due(void);                                  /* would it do anything now? */
 void watch_rest(int64_t ns);                           /* sleeps; async-signal-safe */
 int64_t watch_clock(void);                             /* milliseconds that pass, rests left out */
 unsigned watch_patience(void);                         /* milliseconds, 0: nobody watches */

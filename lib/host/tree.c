@@ -96,6 +96,8 @@ static void spare(struct host *h, struct folder *f)
 {
 	struct folder *up;
 
+	if (!watch_due())
+		return;
 	for (up = f; up; up = up->above)
 		up->at = telldir(up->dir);
 	if (host_spare(h))

@@ -160,14 +160,20 @@ static void wait_for_turn(uint32_t mine, pid_t parent)
 	}
 }
 
+bool watch_due(void)
+{
+	return shared && !atomic_load(&shared->depth) && (!spared || clock_mono_ms() - spared >= SPARE_EVERY_MS);
+}
+
 bool watch_spare(struct host *h)
 {
-	pid_t parent = getppid(), pid;
+	pid_t parent, pid;
 	bool resumed = false;
 	uint32_t mine;
 
-	if (!shared || atomic_load(&shared->depth) || (spared && clock_mono_ms() - spared < SPARE_EVERY_MS))
+	if (!watch_due())
 		return false;
+	parent = getppid();
 	for (;;) {
 		mine = atomic_load(&shared->generation) + 1;
 		/* a sibling, which fork() cannot make: the supervisor is the parent of all, and ends when the last one has */
