@@ -55,7 +55,6 @@ const struct member *casein_member(const struct casein *in);   /* the one that c
 const char *casein_digest(const struct casein *in);            /* its SHA-256, once it was read to its end */
 int casein_load(struct casein *in, uint64_t cap, struct buf *out, struct err *e);   /* the whole member */
 json_t *casein_json(struct casein *in, struct err *e);   /* the whole member, parsed; new reference */
-int casein_extract(struct casein *in, int fd, struct err *e);   /* the whole member into fd */
 bool casein_was_zstd(const struct casein *in);
 /* After the end: MANIFEST's bytes and its signature's (len 0: none), for whoever verifies it. Owned by in. */
 const struct buf *casein_manifest(const struct casein *in);

@@ -433,17 +433,6 @@ json_t *casein_json(struct casein *in, struct err *e)
 	return j;
 }
 
-int casein_extract(struct casein *in, int fd, struct err *e)
-{
-	const void *p;
-	ssize_t n;
-
-	while ((n = casein_block(in, &p, e)) > 0)
-		if (io_write(fd, p, (size_t)n))
-			return err_sys(e, "cannot extract %s", err_q(in->path));
-	return (int)n;
-}
-
 const char *casein_digest(const struct casein *in)
 {
 	return in->hex;

@@ -149,7 +149,6 @@ struct record {
 void record_event(struct record *r, pid_t pid, pid_t ppid, const char *event, json_t *members);   /* steals members (may be NULL) */
 /* Adds "sha256", "dump_at", "dump_size" to o and stores the bytes once. False: taken before. */
 bool record_dump(struct record *r, json_t *o, const void *p, size_t n);
-void record_free(struct record *r);
 /* The tool's side: moves what is in the file to r->events. */
 int record_collect(struct run *r, int events, struct err *e);
 
@@ -170,7 +169,6 @@ struct task {
 struct tracer *tracer_new(struct record *r, unsigned processes);
 int tracer_seize(struct tracer *t, pid_t pid);            /* 0 or errno */
 bool tracer_wait(struct tracer *t, pid_t pid, int status);  /* one result of waitpid; false: not one of its tasks */
-unsigned tracer_alive(const struct tracer *t);            /* processes */
 unsigned tracer_refused(const struct tracer *t);          /* forks refused at the limit */
 void tracer_sweep(struct tracer *t);                      /* dumps of all that live */
 void tracer_free(struct tracer *t);

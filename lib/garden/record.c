@@ -77,13 +77,6 @@ bool record_dump(struct record *r, json_t *o, const void *p, size_t n)
 	return fresh;
 }
 
-void record_free(struct record *r)
-{
-	buf_free(&r->line);
-	free(r->seen);
-	r->seen = NULL;
-}
-
 /* ---- the tool's side ---- */
 
 int record_collect(struct run *r, int events, struct err *e)

@@ -75,11 +75,6 @@ int tracer_seize(struct tracer *t, pid_t pid)
 	return 0;
 }
 
-unsigned tracer_alive(const struct tracer *t)
-{
-	return t->processes;
-}
-
 unsigned tracer_refused(const struct tracer *t)
 {
 	return t->refused;
