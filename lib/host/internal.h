@@ -2,6 +2,7 @@
 #ifndef HOST_INTERNAL_H
 #define HOST_INTERNAL_H
 
+#include <dirent.h>
 #include <sys/stat.h>
 
 #include "host/host.h"
@@ -684,6 +685,25 @@ void environment_line(struct startup *s, unsigned line, const char *text, size_t
 int shadow_library(const struct host *h, const char *name, const char *within);
 /* A folder that is searched for libraries, or for programs: what in it takes the place of the system's. */
 void shadow_folder(struct startup *s, unsigned line, const char *text, size_t length, const char *folder, bool libraries);
+
+/* ---- walk.c: folders that are read entry by entry, as steps ---- */
+
+struct folder {
+	struct folder *above;       /* the folder in which this one stands, or NULL */
+	DIR *dir;
+	long at;                  /* for walk_spare() */
+	uint64_t id;
+	bool remote;              /* somebody else must answer for it */
+	unsigned depth;
+};
+/* Takes fd, of which `at` is fstat()'s; to be closed with closedir(f->dir). False: it cannot be read, and fd is closed. */
+bool walk_open(struct folder *f, int fd, const struct stat *at, struct folder *above);
+/* host_spare() within a folder: whoever goes on reads all open folders from where they stood. */
+bool walk_spare(struct host *h, struct folder *f);
+/* But "." and ".."; NULL: there are no more, or it does not answer. */
+struct dirent *walk_next(const struct folder *f);
+/* watch_enter() for a name in it; whole: it may be on another file system, or a remote one. */
+bool walk_enter(const struct folder *f, const char *name, bool whole);
 
 /* ---- tree.c: files and trees named by hand ---- */
 

@@ -1,7 +1,6 @@
 /* Files and trees named by hand. */
 #include "host/internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -81,68 +80,13 @@ static char *prefix(const struct host *h, int fd)
 	return buf_strdup(!strcmp(path, "/") ? "" : path);
 }
 
-/* A folder that is being read. All processes of a scan share its offset, so each keeps its own beside. */
-struct folder {
-	struct folder *above;
-	DIR *dir;
-	long at;
-	uint64_t id;
-	bool remote;              /* somebody else must answer for it */
-	unsigned depth;
-};
-
-/* A point to go on from: whoever does reads all open folders from where they stood. */
-static void spare(struct host *h, struct folder *f)
-{
-	struct folder *up;
-
-	if (!watch_due())
-		return;
-	for (up = f; up; up = up->above)
-		up->at = telldir(up->dir);
-	if (host_spare(h))
-		for (up = f; up; up = up->above)
-			seekdir(up->dir, up->at);
-}
-
-/* Begins a step. The whole path, which takes a system call, only where it may be needed. */
-static bool enter(const struct folder *f, const void *id, size_t n, const char *name, bool whole)
-{
-	char link[64], path[PATH_MAX] = ".";
-	ssize_t k = 0;
-
-	if (whole) {
-		snprintf(link, sizeof(link), "/proc/self/fd/%d", dirfd(f->dir));
-		k = readlink(link, path, PATH_MAX - 1);
-	}
-	k = k > 0 ? k : 1;
-	snprintf(path + k, PATH_MAX - (size_t)k, "%s%s", *name ? "/" : "", name);
-	if (whole && mounts_dead(path)) {
-		errno = ETIMEDOUT;
-		return false;
-	}
-	return watch_enter(watch_id(f->id, id, n), whole ? 0 : DEV_NONE, path);
-}
-
-static struct dirent *next_entry(const struct folder *f)
-{
-	long at = telldir(f->dir);
-	struct dirent *d;
-
-	if (!enter(f, &at, sizeof(at), "", f->remote))
-		return NULL;
-	d = readdir(f->dir);
-	watch_leave();
-	return d;
-}
-
 /* An entry that could be code, or a folder. -1 errno, 0: it is none of these. */
 static int open_entry(struct host *h, const struct folder *f, const struct dirent *d, struct stat *st)
 {
 	int fd = dirfd(f->dir), sub = -1;
 
 	errno = 0;
-	if (!enter(f, d->d_name, strlen(d->d_name), d->d_name, f->remote || d->d_type != DT_REG))
+	if (!walk_enter(f, d->d_name, f->remote || d->d_type != DT_REG))
 		return -1;
 	/* a device may do something when it is opened */
 	if (d->d_type == DT_UNKNOWN && (fstatat(fd, d->d_name, st, AT_SYMLINK_NOFOLLOW) < 0 || !(S_ISREG(st->st_mode) || S_ISDIR(st->st_mode))))
@@ -157,24 +101,18 @@ out:
 	return sub;
 }
 
-static void walk(struct host *h, int fd, const struct stat *at, struct folder *above)
+static void read_folder(struct host *h, int fd, const struct stat *at, struct folder *above)
 {
-	struct folder f = { .above = above, .dir = fdopendir(fd), .depth = above ? above->depth + 1 : 0 };
 	struct dirent *d;
 	struct stat st;
+	struct folder f;
 	char *folder;
 	int sub;
 
-	if (!f.dir) {
-		close(fd);
+	if (!walk_open(&f, fd, at, above))
 		return;
-	}
-	f.remote = mounts_remote(fd, at->st_dev);
-	f.id = watch_id(at->st_dev, &at->st_ino, sizeof(at->st_ino));
 	folder = prefix(h, fd);
-	while (spare(h, &f), (d = next_entry(&f))) {
-		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
-			continue;
+	while (walk_spare(h, &f), (d = walk_next(&f))) {
 		if (d->d_type != DT_REG && d->d_type != DT_DIR && d->d_type != DT_UNKNOWN)
 			continue;
 		if (folder && !f.remote && d->d_type == DT_REG && recalled(h, fd, folder, d->d_name))
@@ -189,7 +127,7 @@ static void walk(struct host *h, int fd, const struct stat *at, struct folder *a
 			host_missed(h, "folders nested deeper than %u were passed over", CAP_DEPTH);
 			close(sub);
 		} else {
-			walk(h, sub, &st, &f);
+			read_folder(h, sub, &st, &f);
 		}
 	}
 	free(folder);
@@ -232,7 +170,7 @@ int tree_scan(struct host *h, const char *path, struct err *e)
 	if (fd < 0)
 		return err_sys(e, "cannot read %s", err_q(path));
 	if (S_ISDIR(st.st_mode)) {
-		walk(h, fd, &st, NULL);
+		read_folder(h, fd, &st, NULL);
 	} else {
 		take(h, fd, path);
 		close(fd);

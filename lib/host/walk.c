@@ -1,0 +1,81 @@
+/* Folders that are read entry by entry, each a step that can be given up, with points between them to go on from. */
+#include "host/internal.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+bool walk_open(struct folder *f, int fd, const struct stat *at, struct folder *above)
+{
+	*f = (struct folder){ .above = above, .dir = fdopendir(fd), .depth = above ? above->depth + 1 : 0 };
+	if (!f->dir) {
+		close(fd);
+		return false;
+	}
+	f->remote = mounts_remote(fd, at->st_dev);
+	f->id = watch_id(at->st_dev, &at->st_ino, sizeof(at->st_ino));
+	return true;
+}
+
+/* All processes of a scan share a folder's offset, so each keeps its own beside. */
+bool walk_spare(struct host *h, struct folder *f)
+{
+	struct folder *up;
+
+	if (!watch_due())
+		return false;
+	for (up = f; up; up = up->above)
+		up->at = telldir(up->dir);
+	if (!host_spare(h))
+		return false;
+	for (up = f; up; up = up->above)
+		seekdir(up->dir, up->at);
+	return true;
+}
+
+/* The whole path, which takes a system call, only where it may be needed. */
+static bool enter(const struct folder *f, const void *id, size_t n, const char *name, bool whole)
+{
+	char link[64], path[PATH_MAX] = ".";
+	ssize_t k = 0;
+
+	if (whole) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", dirfd(f->dir));
+		k = readlink(link, path, PATH_MAX - 1);
+	}
+	k = k > 0 ? k : 1;
+	snprintf(path + k, PATH_MAX - (size_t)k, "%s%s", *name ? "/" : "", name);
+	if (whole && mounts_dead(path)) {
+		errno = ETIMEDOUT;
+		return false;
+	}
+	return watch_enter(watch_id(f->id, id, n), whole ? 0 : DEV_NONE, path);
+}
+
+bool walk_enter(const struct folder *f, const char *name, bool whole)
+{
+	return enter(f, name, strlen(name), name, whole);
+}
+
+static struct dirent *next_entry(const struct folder *f)
+{
+	long at = telldir(f->dir);
+	struct dirent *d;
+
+	if (!enter(f, &at, sizeof(at), "", f->remote))
+		return NULL;
+	d = readdir(f->dir);
+	watch_leave();
+	return d;
+}
+
+struct dirent *walk_next(const struct folder *f)
+{
+	struct dirent *d;
+
+	do
+		d = next_entry(f);
+	while (d && (!strcmp(d->d_name, ".") || !strcmp(d->d_name, "..")));
+	return d;
+}
