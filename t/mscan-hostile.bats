@@ -174,6 +174,24 @@ fall_silent() { kill -USR1 "$fs"; sleep 0.1; }
 	about "$(sha "$ACTOR")" '.paths == ["/usr/bin/service"] and .sightings[0].how == "startup"'
 }
 
+@test "files that give rights, on a root with such a file system in it" {
+	need_fuse
+	mkdir -p root/usr/bin/mnt root/opt/deep
+	cp "$ACTOR" root/usr/bin/find
+	cp "$HOSTILE" root/opt/deep/tar
+	chmod 4755 root/usr/bin/find root/opt/deep/tar
+	mount --bind mnt root/usr/bin/mnt
+	fall_silent
+	run --separate-stderr -- timeout 60 mscan --patience 1 -R root -o c.case
+	umount -l root/usr/bin/mnt
+	[ "$status" -eq 0 ]
+	opened
+	unseen "root/usr/bin/mnt' did not answer within 1.0 s"
+	# what stands beside it and what comes after it, both
+	has_sign "$(sha "$ACTOR")" setuid-tool
+	has_sign "$(sha "$HOSTILE")" setuid-tool
+}
+
 @test "a process that keeps the lock of its memory" {
 	need_fuse
 	start "$HOSTILE" lock mnt/program

@@ -193,8 +193,10 @@ int host_scan(struct host *h, struct err *e)
 		rc = step(h, startup_scan, "the start-up places", e);
 	if (!rc)
 		rc = step(h, roots_startup, "the start-up places of containers", e);
-	if (!rc)
-		rc = step(h, privileged_scan, "the files with privileges", e);
+	if (!rc) {
+		host_spare(h);
+		rc = privileged_scan(h, e);   /* many steps, each of its own */
+	}
 	time_taken(h);
 	return rc;
 }

@@ -1,8 +1,6 @@
 /* Files that give whoever runs them more rights than he has. */
 #include "host/internal.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
@@ -40,7 +38,7 @@ static const char *const tools[] = {
 	| 1ull << CAP_CHOWN | 1ull << CAP_SYS_ADMIN | 1ull << CAP_SYS_PTRACE | 1ull << CAP_SYS_MODULE | 1ull << CAP_SYS_RAWIO \
 	| 1ull << CAP_SETFCAP)
 
-struct walk {
+struct search {
 	struct host *h;
 	int64_t until;
 	unsigned entries;
@@ -100,18 +98,16 @@ static json_t *sighting(const char *path, const struct stat *st, uint64_t capabi
 	return o;
 }
 
-static void take(struct walk *w, int dir, const char *name, uint64_t capabilities)
+/* Takes fd. */
+static void take(struct search *w, int fd, const char *name, const struct stat *open, uint64_t capabilities)
 {
 	struct host *h = w->h;
-	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	char path[PATH_MAX], package[256];
 	bool owned, tool, altered;
+	struct stat st = *open;
 	struct piece *p;
-	struct stat st;
 
-	if (fd < 0)
-		return;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || rooted_path(h, fd, path, sizeof(path)) < 0)
+	if (rooted_path(h, fd, path, sizeof(path)) < 0)
 		goto out;
 	owned = h->dpkg && dpkg_owns(h->dpkg, path);
 	tool = powerful_tool(name) && (st.st_mode & S_ISUID || capabilities & MIGHTY);
@@ -132,86 +128,133 @@ out:
 	close(fd);
 }
 
-static void look(struct walk *w, int dir, const char *name, const struct stat *st)
+/* Does the file give its caller rights? */
+static bool gives(int dir, const char *name, const struct stat *st, uint64_t *capabilities)
 {
-	uint64_t capabilities;
-
 	if (!(st->st_mode & 0111))
-		return;
-	capabilities = file_capabilities(dir, name);
-	if (capabilities || st->st_mode & S_ISUID || (st->st_mode & S_ISGID && st->st_mode & S_IXGRP))
-		take(w, dir, name, capabilities);
+		return false;
+	*capabilities = file_capabilities(dir, name);
+	return *capabilities || st->st_mode & S_ISUID || (st->st_mode & S_ISGID && st->st_mode & S_IXGRP);
 }
 
 /* A folder that is another system's root: but not where anybody can make one. */
-static bool another_root(int dir, const char *path)
+static bool another_root(const struct folder *f, const char *path)
 {
+	int dir = dirfd(f->dir);
+	bool is;
 	size_t i;
 
 	for (i = 0; i < sizeof(stores) / sizeof(*stores); i++)
 		if (!strcmp(path, stores[i]))
 			return true;
-	return *path && !disguise_temporary(path) && !disguise_hidden(path)
-		&& (!faccessat(dir, "etc/os-release", F_OK, AT_SYMLINK_NOFOLLOW) || !faccessat(dir, "usr/lib/os-release", F_OK, 0));
+	if (!*path || disguise_temporary(path) || disguise_hidden(path) || !walk_enter(f, "etc/os-release", true))
+		return false;
+	is = !faccessat(dir, "etc/os-release", F_OK, AT_SYMLINK_NOFOLLOW) || !faccessat(dir, "usr/lib/os-release", F_OK, 0);
+	watch_leave();
+	return is;
 }
 
-static void walk(struct walk *w, int dir, unsigned depth)
+/* A folder of the same file system, or a file that gives rights. -1: it is none of these, or does not answer. */
+static int open_entry(const struct search *w, const struct folder *f, const struct dirent *d, struct stat *st, uint64_t *capabilities)
+{
+	int dir = dirfd(f->dir), fd = -1;
+
+	if (!walk_enter(f, d->d_name, f->remote || d->d_type != DT_REG))
+		return -1;
+	if (fstatat(dir, d->d_name, st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
+		goto out;
+	if (S_ISREG(st->st_mode) && gives(dir, d->d_name, st, capabilities))
+		fd = openat(dir, d->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	else if (S_ISDIR(st->st_mode) && st->st_dev == w->dev)
+		fd = openat(dir, d->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	/* it may be another by now */
+	if (fd >= 0 && (fstat(fd, st) < 0 || !(S_ISREG(st->st_mode) || (S_ISDIR(st->st_mode) && st->st_dev == w->dev))))
+		io_close(&fd);
+out:
+	watch_leave();
+	return fd;
+}
+
+/* The time in which a step did not answer is none of the walk's. */
+static void spare(struct search *w, struct folder *f)
+{
+	int64_t left = w->until - clock_mono_ms();
+
+	if (walk_spare(w->h, f))
+		w->until = clock_mono_ms() + left;
+}
+
+static void read_folder(struct search *w, int fd, const struct stat *at, struct folder *above)
 {
 	char path[PATH_MAX];
+	uint64_t capabilities;
 	struct dirent *d;
 	struct stat st;
-	DIR *list;
+	struct folder f;
 
-	if (depth >= CAP_DEPTH || fstat(dir, &st) < 0 || (depth && st.st_dev != w->dev) || rooted_path(w->h, dir, path, sizeof(path)) < 0
-	    || another_root(dir, path) || !(list = fdopendir(dir))) {
-		close(dir);
+	if (!walk_open(&f, fd, at, above))
 		return;
-	}
-	while (w->entries < CAP_ENTRIES && (d = readdir(list))) {
-		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
-			continue;
+	if (f.depth >= CAP_DEPTH || rooted_path(w->h, fd, path, sizeof(path)) < 0 || another_root(&f, path))
+		goto out;
+	while (spare(w, &f), w->entries < CAP_ENTRIES && (d = walk_next(&f))) {
 		if (!(++w->entries % 64) && clock_mono_ms() > w->until)
 			w->entries = CAP_ENTRIES;
-		if ((d->d_type != DT_REG && d->d_type != DT_DIR && d->d_type != DT_UNKNOWN)
-		    || fstatat(dirfd(list), d->d_name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
+		if (d->d_type != DT_REG && d->d_type != DT_DIR && d->d_type != DT_UNKNOWN)
 			continue;
-		if (S_ISREG(st.st_mode)) {
-			look(w, dirfd(list), d->d_name, &st);
-		} else if (S_ISDIR(st.st_mode) && st.st_dev == w->dev) {
-			int sub = openat(dirfd(list), d->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-			if (sub >= 0)
-				walk(w, sub, depth + 1);
+		capabilities = 0;
+		fd = open_entry(w, &f, d, &st, &capabilities);
+		if (fd >= 0 && S_ISDIR(st.st_mode)) {
+			read_folder(w, fd, &st, &f);
+		} else if (fd >= 0 && walk_enter(&f, d->d_name, f.remote)) {
+			take(w, fd, d->d_name, &st, capabilities);
+			watch_leave();
+		} else if (fd >= 0) {
+			close(fd);
 		}
 	}
-	closedir(list);
+out:
+	closedir(f.dir);
+}
+
+/* -1: it is not there, does not answer, or was looked at under another name. */
+static int open_top(struct search *w, const char *path, struct stat *st)
+{
+	int fd = rooted_open(w->h->root, path, O_RDONLY | O_DIRECTORY);
+	bool is = false;
+	size_t k;
+
+	if (fd >= 0 && rooted_enter(w->h->root, path)) {
+		is = !fstat(fd, st);
+		if (is)
+			mounts_remote(fd, st->st_dev);   /* asked and remembered where it may hang */
+		watch_leave();
+	}
+	for (k = 0; is && k < w->done_count; k++)
+		is = w->done[k].dev != st->st_dev || w->done[k].ino != st->st_ino;
+	if (!is) {
+		io_close(&fd);
+		return -1;
+	}
+	w->done[w->done_count].dev = st->st_dev;
+	w->done[w->done_count++].ino = st->st_ino;
+	return fd;
 }
 
 int privileged_scan(struct host *h, struct err *e)
 {
-	struct walk w = { .h = h, .until = clock_mono_ms() + WALK_MS };
-	struct stat st;
-	size_t i, k;
+	struct search w = { .h = h, .until = clock_mono_ms() + WALK_MS };
+	struct stat st = { 0 };
+	size_t i;
+	int fd;
 
 	(void)e;
 	for (i = 0; i < sizeof(tops) / sizeof(*tops) && clock_mono_ms() <= w.until; i++) {
-		int fd = rooted_open(h->root, tops[i], O_RDONLY | O_DIRECTORY);
-
-		if (fd < 0 || fstat(fd, &st) < 0) {
-			io_close(&fd);
+		fd = open_top(&w, tops[i], &st);
+		if (fd < 0)
 			continue;
-		}
-		for (k = 0; k < w.done_count && (w.done[k].dev != st.st_dev || w.done[k].ino != st.st_ino); k++)
-			;
-		if (k < w.done_count) {
-			close(fd);
-			continue;
-		}
-		w.done[w.done_count].dev = st.st_dev;
-		w.done[w.done_count++].ino = st.st_ino;
 		w.dev = st.st_dev;
 		w.entries = 0;
-		walk(&w, fd, 0);
+		read_folder(&w, fd, &st, NULL);
 	}
 	return 0;
 }
