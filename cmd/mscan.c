@@ -114,6 +114,7 @@ static void settle(struct options *o, bool files, char **operands)
 		tool_usage(&o->t, "--no-index goes with neither -i nor --rehash");
 	if (!o->forget && !o->index && !o->pid && !files && !o->root)
 		o->index = mscan_default_index();
+	mscan_check_index(o);
 	if (o->rehash && !o->index)
 		tool_usage(&o->t, "--rehash needs the index to hold files against: -i");
 	o->files = files ? operands : NULL;

@@ -22,6 +22,11 @@ struct options {
 	const char *sign;         /* this one, instead of a scan */
 };
 
+/* ---- mscan-index.c: where the scan index is to be ---- */
+
+/* Refuses, as wrong usage, a name that is none, and one at which, or at whose key, the case is to stand. */
+void mscan_check_index(const struct options *o);
+
 /* ---- mscan-look.c: the scan ---- */
 
 /* The scan index that root uses of the whole machine without being told, or NULL. */

@@ -21,6 +21,7 @@
                   CACHE_MAX_NO_CODE * sizeof(uint64_t))
 
 static const char magic[8] = { 'm', 'u', 's', 's', 's', 'c', 'a', 'n' };
+static const char key_magic[CACHE_KEY_MAGIC] = { 'm', 'u', 's', 's', '-', 's', 'c', 'a', 'n', '-', 'k', 'e', 'y', '/', '1', '\n' };
 
 _Static_assert(sizeof(struct cache_header) == 144 && sizeof(struct cache_entry) == 96 && sizeof(struct cache_path) == 72
                && sizeof(struct cache_past) == 40, "the format has no holes");
@@ -87,71 +88,14 @@ void cachefile_key(const struct cache_file *f, const char *purpose, void *out, s
 
 /* ---- what a file must be ---- */
 
-/* A regular file with one name, ours alone. -1 and why. */
-static int open_own(int folder, const char *name, struct stat *st, const char **why)
+static void look_at_index(const struct cache_file *f, struct cache_standing *x)
 {
-	int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-
-	if (fd < 0) {
-		*why = errno == ENOENT ? NULL : errno == ELOOP ? "it is a symbolic link" : strerror(errno);
-		return -1;
-	}
-	*why = "it cannot be looked at";
-	if (fstat(fd, st) == 0)
-		*why = !S_ISREG(st->st_mode) ? "it is no regular file" : st->st_uid != geteuid() ? "it belongs to somebody else"
-			: st->st_mode & 077 ? "others may use it" : st->st_nlink != 1 ? "it has another name as well" : NULL;
-	if (*why)
-		io_close(&fd);
-	return fd;
+	cachename_look(f->folder, f->name, magic, sizeof(magic), true, x);
 }
 
-/* A file that gets its name when it is whole: without one until then where the file system can do that, else under another. */
-struct fresh { int fd; char *beside; bool named; };
-
-static int fresh_open(int folder, const char *name, struct fresh *n)
+static void look_at_key(const struct cache_file *f, struct cache_standing *x)
 {
-	uint64_t r = 0;
-
-	if (getrandom(&r, sizeof(r), 0) != sizeof(r))
-		r = (uint64_t)getpid();
-	n->beside = buf_printf(".%.200s.%016llx", name, (unsigned long long)r);
-	n->named = false;
-	n->fd = openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (n->fd < 0) {
-		n->fd = openat(folder, n->beside, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-		n->named = n->fd >= 0;
-	}
-	return n->fd < 0 ? -1 : 0;
-}
-
-/* Takes the place of what has the name, or, with keep, leaves it where it is. */
-static int fresh_name(int folder, struct fresh *n, const char *name, bool keep)
-{
-	char own[32];
-
-	if (!n->named) {
-		snprintf(own, sizeof(own), "/proc/self/fd/%d", n->fd);
-		if (linkat(AT_FDCWD, own, folder, n->beside, AT_SYMLINK_FOLLOW) < 0)
-			return -1;
-		n->named = true;
-	}
-	if (keep)
-		return linkat(folder, n->beside, folder, name, 0) < 0 && errno != EEXIST ? -1 : 0;
-	if (renameat(folder, n->beside, folder, name) < 0)
-		return -1;
-	n->named = false;
-	return 0;
-}
-
-static void fresh_close(int folder, struct fresh *n)
-{
-	int saved = errno;
-
-	if (n->named)
-		unlinkat(folder, n->beside, 0);
-	io_close(&n->fd);
-	free(n->beside);
-	errno = saved;
+	cachename_look(f->folder, f->key_name, key_magic, sizeof(key_magic), false, x);
 }
 
 /* ---- the key, which is the lock as well ---- */
@@ -159,19 +103,23 @@ static void fresh_close(int folder, struct fresh *n)
 static int make_key(struct cache_file *f, bool replace, struct err *e)
 {
 	unsigned char key[CACHE_KEY];
-	struct fresh n = { .fd = -1 };
+	struct cache_fresh n = { .fd = -1 };
 	int rc;
 
 	if (getrandom(key, sizeof(key), 0) != sizeof(key))
 		return err_set(e, EX_OSERR, "there are no random bytes for the key of the scan index");
-	rc = fresh_open(f->folder, f->key_name, &n);
+	rc = cachename_open(f->folder, f->key_name, &n);
+	if (!rc)
+		rc = io_write(n.fd, key_magic, sizeof(key_magic));
 	if (!rc)
 		rc = io_write(n.fd, key, sizeof(key));
 	if (!rc)
 		rc = fsync(n.fd);
-	if (!rc)   /* without replace another scan may have made one meanwhile: then that one is it */
-		rc = fresh_name(f->folder, &n, f->key_name, !replace);
-	fresh_close(f->folder, &n);
+	if (!rc)
+		rc = cachename_name(f->folder, &n, f->key_name, replace);
+	if (rc < 0 && errno == EEXIST && !replace)   /* another scan made one meanwhile: that one is it */
+		rc = 0;
+	cachename_close(f->folder, &n);
 	explicit_bzero(key, sizeof(key));
 	return rc < 0 ? err_sys(e, "cannot make the key of scan index %s", err_q(f->path)) : 0;
 }
@@ -184,36 +132,52 @@ static bool is_current(const struct cache_file *f, int fd)
 	return !fstat(fd, &a) && !fstatat(f->folder, f->key_name, &b, AT_SYMLINK_NOFOLLOW) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+static bool read_key(struct cache_file *f, const struct cache_standing *x)
+{
+	return x->st.st_size == CACHE_KEY_MAGIC + CACHE_KEY && pread(x->fd, f->key, CACHE_KEY, CACHE_KEY_MAGIC) == CACHE_KEY;
+}
+
 /* 0; 1: one had to be made anew, *refused says why; -1. */
 static int load_key(struct cache_file *f, const char **refused, struct err *e)
 {
-	struct stat st;
-	const char *why;
+	struct cache_standing x;
 	int tries, made = 0;
 
 	for (tries = 0; tries < 4; tries++) {
-		f->lock = open_own(f->folder, f->key_name, &st, &why);
-		if (f->lock < 0 && !why) {
-			if (make_key(f, false, e) < 0)
+		look_at_key(f, &x);
+		if (x.foreign)
+			return err_set(e, EX_DATAERR, "cannot use scan index %s: %s stands where its key belongs, and %s; "
+			               "give another name, or move that away", err_q(f->path), err_q(f->key_name), x.why);
+		if (x.fd >= 0 && !read_key(f, &x))
+			x.why = "it is cut or overlong";
+		if (x.fd < 0 || x.why) {
+			io_close(&x.fd);
+			if (x.why) {
+				*refused = x.why;
+				made = 1;
+			}
+			if (make_key(f, x.why != NULL, e) < 0)
 				return -1;
 			continue;
 		}
-		if (f->lock >= 0 && (st.st_size != CACHE_KEY || io_read(f->lock, f->key, CACHE_KEY) != CACHE_KEY))
-			why = "it is no key";
-		if (why) {
-			io_close(&f->lock);
-			*refused = why;
-			made = 1;
-			if (make_key(f, true, e) < 0)
-				return -1;
-			continue;
-		}
+		f->lock = x.fd;
 		f->locked = flock(f->lock, LOCK_EX | LOCK_NB) == 0;
 		if (is_current(f, f->lock))
 			return made;
 		io_close(&f->lock);
 	}
 	return err_set(e, EX_TEMPFAIL, "the key of scan index %s changes all the time", err_q(f->path));
+}
+
+/* Before anything is made beside it. */
+static int check_index(const struct cache_file *f, struct err *e)
+{
+	struct cache_standing x;
+
+	look_at_index(f, &x);
+	io_close(&x.fd);
+	return !x.foreign ? 0 : err_set(e, EX_DATAERR, "cannot use scan index %s: %s; give another name, or move it away",
+	                                err_q(f->path), x.why);
 }
 
 /* ---- reading ---- */
@@ -300,19 +264,19 @@ static bool authentic(const struct cache_file *f, size_t n)
 static const char *load(struct cache_file *f, struct cache_view *v)
 {
 	const char *why;
-	struct stat st;
+	struct cache_standing x;
 	size_t n;
-	int fd = open_own(f->folder, f->name, &st, &why);
 
-	if (fd < 0)
-		return why;
-	n = (size_t)st.st_size;
+	look_at_index(f, &x);
+	if (x.fd < 0)
+		return x.why;
+	n = (size_t)x.st.st_size;
 	if (n < sizeof(struct cache_header) || n > MAX_FILE) {
-		close(fd);
+		close(x.fd);
 		return "it is not in its format";
 	}
 	f->bytes = buf_realloc(NULL, n, 1);
-	if (io_read(fd, f->bytes, n) != (ssize_t)n)
+	if (io_read(x.fd, f->bytes, n) != (ssize_t)n)
 		why = "it cannot be read";
 	else if (memcmp(f->bytes, magic, sizeof(magic)))
 		why = "it is not in its format";
@@ -320,7 +284,7 @@ static const char *load(struct cache_file *f, struct cache_view *v)
 		why = "it was altered, or is not of this machine";
 	else if (!cachefile_lay_out(f->bytes, n, v, &why))
 		why = NULL;
-	close(fd);
+	close(x.fd);
 	return why;
 }
 
@@ -344,7 +308,9 @@ struct cache_file *cachefile_open(const char *path, struct cache_view *v, struct
 		err_sys(e, "cannot use scan index %s", err_q(path));
 		goto fail;
 	}
-	rc = load_key(f, &refused, e);
+	rc = check_index(f, e);
+	if (!rc)
+		rc = load_key(f, &refused, e);
 	if (rc < 0)
 		goto fail;
 	why = load(f, v);
@@ -408,8 +374,9 @@ static int write_parts(const struct cache_file *f, int fd, struct cache_header *
 
 int cachefile_write(struct cache_file *f, struct cache_header *h, const struct cache_view *v, struct err *e)
 {
-	struct fresh n = { .fd = -1 };
-	int rc = fresh_open(f->folder, f->name, &n);
+	struct cache_fresh n = { .fd = -1 };
+	struct cache_standing x = { .fd = -1 };
+	int rc = cachename_open(f->folder, f->name, &n);
 
 	memcpy(h->magic, magic, sizeof(magic));
 	h->version = CACHE_VERSION;
@@ -420,9 +387,14 @@ int cachefile_write(struct cache_file *f, struct cache_header *h, const struct c
 		rc = write_parts(f, n.fd, h, v);
 	if (!rc)
 		rc = fdatasync(n.fd);
-	if (!rc)
-		rc = fresh_name(f->folder, &n, f->name, false);
-	fresh_close(f->folder, &n);
+	if (!rc)   /* a scan takes long: who knows what has the name by now */
+		look_at_index(f, &x);
+	io_close(&x.fd);
+	if (!rc && !x.foreign)
+		rc = cachename_name(f->folder, &n, f->name, x.why || x.st.st_nlink);
+	cachename_close(f->folder, &n);
+	if (x.foreign)
+		return err_set(e, EX_DATAERR, "cannot write scan index %s: %s", err_q(f->path), x.why);
 	return rc < 0 ? err_sys(e, "cannot write scan index %s", err_q(f->path)) : 0;
 }
 

@@ -11,6 +11,7 @@
 
 #define CACHE_VERSION 1u
 #define CACHE_KEY 32u
+#define CACHE_KEY_MAGIC 16u                     /* stands before it in its file: no other file is taken for one */
 #define CACHE_MAX_ENTRIES ((uint64_t)1 << 18)   /* 24 MiB: some twenty times the code of a big machine */
 #define CACHE_MAX_HISTORIES ((uint64_t)1 << 18)
 #define CACHE_MAX_NO_CODE ((uint64_t)1 << 20)   /* 8 MiB */
@@ -69,8 +70,9 @@ struct cache_view {
 
 struct cache_file;
 /*
- * Opens or makes the key beside the index, and takes the lock. NULL, with *e: the index cannot be used at all. *e is set as
- * well, with a file, when something had to be refused; then the view is empty.
+ * Opens or makes the key beside the index, and takes the lock. NULL, with *e: the index cannot be used at all, be it that it or
+ * its key is something else: then nothing was made. *e is set as well, with a file, when something had to be refused; then the
+ * view is empty.
  */
 struct cache_file *cachefile_open(const char *path, struct cache_view *v, struct err *e);
 bool cachefile_locked(const struct cache_file *f);         /* we may write */
@@ -78,11 +80,32 @@ bool cachefile_locked(const struct cache_file *f);         /* we may write */
 void cachefile_key(const struct cache_file *f, const char *purpose, void *out, size_t n);
 /* Frees what the view shows. */
 void cachefile_forget(struct cache_file *f, struct cache_view *v);
-/* Fills in what the counts do not say, and writes it in place of the old one. */
+/* Fills in what the counts do not say, and writes it in place of the old one, when it still is one. */
 int cachefile_write(struct cache_file *f, struct cache_header *h, const struct cache_view *v, struct err *e);
 void cachefile_close(struct cache_file *f);
 /* Lays an index out; what it refuses, *why says. Its MAC is not looked at. p is aligned as malloc does. */
 int cachefile_lay_out(const unsigned char *p, size_t n, struct cache_view *v, const char **why);
+
+/* ---- cache-name.c: what has a name, and what is to have it ---- */
+
+struct cache_standing {
+	int fd;             /* -1: nothing, or nothing to read */
+	struct stat st;
+	const char *why;    /* it is not to be believed; NULL: it is well, or there is none */
+	bool foreign;       /* it is none of ours: it stays as it is */
+};
+
+/* Ours is a regular file of the user's own that begins with the mark, of n bytes, or, with `empty`, has none; to be believed it
+ * must have one name and be ours alone. */
+void cachename_look(int folder, const char *name, const char *mark, size_t n, bool empty, struct cache_standing *x);
+
+/* A file that gets its name when it is whole: without one until then where the file system can do that, else under another. */
+struct cache_fresh { int fd; char *beside; bool named; };
+
+int cachename_open(int folder, const char *name, struct cache_fresh *n);
+/* Takes the place of what has the name; without replace there must be nothing: EEXIST. */
+int cachename_name(int folder, struct cache_fresh *n, const char *name, bool replace);
+void cachename_close(int folder, struct cache_fresh *n);   /* errno stays */
 
 /* ---- cache-steady.c: which files may be believed to be what they were ---- */
 

@@ -130,7 +130,7 @@ static void finding(void)
 	OK(put(c, "a", one, &hit) == 0 && put(c, "b", two, &hit) == 0, "two files are put in");
 	end(c);
 	OK(stat(path, &st) == 0 && (st.st_mode & 07777) == 0600 && stat(key_path, &st) == 0 && (st.st_mode & 07777) == 0600
-	   && st.st_size == CACHE_KEY, "index and key are their owner's alone");
+	   && st.st_size == CACHE_KEY_MAGIC + CACHE_KEY, "index and key are their owner's alone");
 	c = begin();
 	OK(find(c, "a", &hit) == CACHE_CODE && !memcmp(hit.sha256, one, sizeof(one)) && hit.facts_length == sizeof(facts)
 	   && !memcmp(hit.facts, facts, sizeof(facts)), "what was put in comes back");
@@ -348,6 +348,45 @@ static bool refused(void)
 	return found("b") == CACHE_UNKNOWN;
 }
 
+static bool holds(const char *at, const char *text)
+{
+	struct buf b = { 0 };
+	struct err e;
+	bool same = !io_slurp_path(at, MIB, &b, &e) && b.len == strlen(text) && !memcmp(b.p, text, b.len);
+
+	buf_free(&b);
+	return same;
+}
+
+/* What is none of ours stays, whenever it came there. */
+static void foreign(void)
+{
+	static const char text[] = "thirty-two bytes, like a raw key";
+	struct cache_hit hit;
+	struct cache *c;
+	char *kept = in_dir("kept");
+
+	rename(key_path, kept);
+	put_file("idx.key", text, strlen(text));
+	OK(refused(), "what is no key is refused");
+	scan("b", two);
+	OK(holds(key_path, text), "and stays");
+	rename(kept, key_path);
+	OK(!refused(), "with the key the index is read again");
+	put_file("idx", text, strlen(text));
+	scan("b", two);
+	OK(holds(path, text), "what is no index stays");
+	unlink(path);
+	c = begin();
+	put(c, "b", two, &hit);
+	put_file("idx", text, strlen(text));
+	end(c);
+	OK(holds(path, text), "also when it came while the scan ran");
+	unlink(path);
+	scan("b", two);
+	free(kept);
+}
+
 static void damage(void)
 {
 	struct buf whole = { 0 }, key = { 0 };
@@ -381,10 +420,10 @@ static void damage(void)
 	put_file("idx", whole.p, whole.len--);
 	OK(refused(), "a longer one, too");
 	put_file("idx", whole.p, whole.len);
-	key.p[0] ^= 1;
+	key.p[CACHE_KEY_MAGIC] ^= 1;
 	put_file("idx.key", key.p, key.len);
 	OK(refused(), "and one of another key");
-	key.p[0] ^= 1;
+	key.p[CACHE_KEY_MAGIC] ^= 1;
 	put_file("idx.key", key.p, key.len);
 	OK(!refused(), "with its own it is read");
 	chmod(path, 0640);
@@ -396,9 +435,11 @@ static void damage(void)
 	{
 		struct stat st;
 
-		OK(lstat(path, &st) == 0 && S_ISREG(st.st_mode) && !refused() && !lstat(link, &st) && st.st_size == (off_t)whole.len,
-		   "it is replaced, and what it pointed to is not written to");
+		OK(lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && !lstat(link, &st) && st.st_size == (off_t)whole.len,
+		   "it stays, and what it points to is not written to");
 	}
+	unlink(path);
+	rename(link, path);
 	unlink(link);
 	OK(!linkat(AT_FDCWD, path, AT_FDCWD, link, 0) && refused(), "a file with two names is refused");
 	unlink(path);
@@ -414,11 +455,14 @@ static void damage(void)
 
 		OK(!stat(key_path, &st) && (st.st_mode & 07777) == 0600 && !refused(), "and made anew, and the index with it");
 	}
-	put_file("idx.key", "short", 5);
+	put_file("idx.key", key.p, key.len - 1);
 	OK(refused(), "a key that is cut is refused");
 	scan("b", two);
+	OK(!refused(), "and made anew");
+	foreign();
 	if (geteuid() == 0) {
 		OK(!refused() && !chown(path, 1, 1) && refused(), "somebody else's index is refused");
+		unlink(path);
 		scan("b", two);
 	}
 	OK(!refused(), "and all is well again");
