@@ -255,7 +255,9 @@ fall_silent() { kill -USR1 "$fs"; sleep 0.1; }
 	for _ in 1 2 3 4 5; do
 		scan -f tree
 		# what lies under that name was one of the two, never a mixture
-		! jq -r 'select(.paths | any(endswith("/program"))) | .sha256' x/code/*/about.json | grep -vE "$(sha a)|$(sha b)"
+		if jq -r 'select(.paths | any(endswith("/program"))) | .sha256' x/code/*/about.json | grep -vE "$(sha a)|$(sha b)"; then
+			return 1
+		fi
 	done
 	rm go
 	wait
