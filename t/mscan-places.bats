@@ -404,3 +404,69 @@ signs() { jq -r '[.signs[].name] | sort | join(" ")' "$X/$(sha "$R$1")/about.jso
 	[[ $(signs /opt/plast) != *startup-open* ]]
 	jq -e '.host.scan.complete == false' x/case.json
 }
+
+# look: mscan of the root $R, its case in x/ and its pieces in $X
+look() {
+	rm -rf x
+	mscan -q -R "$R" -o c.case
+	mkdir x && bsdtar -xf c.case -C x && chmod -R u+rwX x
+	X=x/code
+}
+
+found() { [ -f "$X/$(sha "$R$1")/about.json" ] || { echo "# no piece: $1"; return 1; }; }
+
+@test "an entry behind very many others is seen, and lines beyond all bounds are told of" {
+	R=$TMP/h
+	program ok evil shell last library word two
+	mkdir -p "$R/etc"
+	{ yes '* * * * * root /opt/pok' | head -n 5000; lines '* * * * * root /opt/pevil'; } | put /etc/cron.d/j
+	{ yes : | head -n 5000; seq -f '/opt/none%.0f' 5000; lines /opt/pshell; } | put /etc/profile
+	{ seq -f 'LD_PRELOAD=/none%.0f' 5000; lines 'LD_PRELOAD=/opt/plibrary'; } | put /etc/environment
+	{ yes '/opt/pok ' | head -n 20000 | tr '\n' ' '; lines /opt/pword; } | put /etc/ld.so.preload
+	{ seq -f '/none%.0f' 100; lines /opt/folder; } | put /etc/ld.so.conf
+	mkdir -p "$R/usr/lib" "$R/opt/folder"
+	printf 'system' | put /usr/lib/libx.so.1
+	printf 'other' | put /opt/folder/libx.so.1
+	look
+	for f in evil shell library word; do found "/opt/p$f"; done
+	found /opt/folder/libx.so.1
+	jq -e '.sightings[0] | .line == 5001 and .text == "* * * * * root /opt/pevil"' "$X/$(sha "$R/opt/pevil")/about.json"
+	jq -es 'all(.signs | all(.name != "startup-crowded" and .name != "startup-oversized"))' "$X"/*/about.json
+	jq -e '.host.scan.unseen == []' x/case.json
+	seq -f '* * * * * root /n%.0f' 140000 | put /etc/cron.d/j
+	rm "$R/etc/profile" "$R/etc/environment" "$R/etc/ld.so.preload" "$R/etc/ld.so.conf"
+	look
+	[[ $(signs /etc/cron.d/j) == *startup-crowded* ]]
+	jq -e '.host.scan | .complete == false and (.unseen | any(test("start-up file.*cron.*different commands")))' x/case.json
+	jq -e --slurpfile c "$ROOT/rules/criteria.json" '.score >= $c[0].submit' "$X/$(sha "$R/etc/cron.d/j")/about.json"
+	[ "$(jq '.sightings | length' "$X/$(sha "$R/etc/cron.d/j")/about.json")" -le 1001 ]
+}
+
+@test "a start-up file padded beyond what such files hold is a piece, and its entries are seen" {
+	R=$TMP/h
+	program cron library shell head tail
+	mkdir -p "$R/etc"
+	yes '# nothing but a comment, and many of them, so that nobody reads on' | head -c 1100000 >pad
+	printf '\n' >>pad
+	{ cat pad; lines '* * * * * root /opt/pcron'; } | put /etc/cron.d/x
+	{ cat pad; lines /opt/plibrary; } | put /etc/ld.so.preload
+	{ cat pad; lines /opt/pshell; } | put /etc/profile
+	{ lines '* * * * * root /opt/phead'; truncate -s 40M /dev/stdout; } >huge
+	{ cat huge; lines '' '* * * * * root /opt/ptail'; } | put /etc/cron.d/huge
+	{ head -c 900000 pad; lines '' '* * * * * root /opt/pcron'; } | put /etc/cron.d/benign
+	look
+	for f in cron library shell head tail; do found "/opt/p$f"; done
+	for f in cron.d/x ld.so.preload profile cron.d/huge; do
+		found "/etc/$f"
+		[[ $(signs "/etc/$f") == *startup-oversized* ]] || { echo "# $f: no sign"; return 1; }
+		jq -e --slurpfile c "$ROOT/rules/criteria.json" '.score >= $c[0].submit' "$X/$(sha "$R/etc/$f")/about.json"
+	done
+	[ ! -e "$X/$(sha "$R/etc/cron.d/benign")" ]
+	jq -e '.host.scan.unseen | length == 1 and any(test("start-up file.*cron.*beginning and end"))' x/case.json
+	# a script of the system's that is longer than all that is read is a piece all the same
+	printf '#!/bin/sh\n' | put /etc/init.d/long 755
+	truncate -s 70M "$R/etc/init.d/long"
+	rm "$R"/etc/cron.d/*
+	look
+	found /etc/init.d/long
+}

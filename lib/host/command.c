@@ -228,6 +228,24 @@ static void no_program(struct entry *en, const char *name)
 		entry_inlined(en, "no program has this name", name);
 }
 
+/* Not the same command from the same folder yet another time. */
+static bool admitted(const struct entry *en, const struct shell_command *c)
+{
+	struct buf b = { 0 };
+	bool is;
+	size_t i;
+
+	/* what a shell does itself costs little, and some of it changes what follows */
+	if (words_builtin(c->word[0]) || !strcmp(c->word[0], "cd"))
+		return true;
+	for (i = 0; i < c->words; i++)
+		buf_addf(&b, "%s\n", c->word[i]);
+	buf_addf(&b, "%s\n%d%d%d\n%s", c->input ? c->input : "", c->from_pipe, c->computed, c->nested, en->path_env ? en->path_env : "");
+	is = crowd_admit(en->s, en->cwd, buf_str(&b), b.len);
+	buf_free(&b);
+	return is;
+}
+
 static void one_command(void *ctx, const struct shell_command *c)
 {
 	struct entry *en = ctx;
@@ -235,17 +253,13 @@ static void one_command(void *ctx, const struct shell_command *c)
 	size_t first = 0;
 	int fd = -1;
 
-	if (en->s->commands++ >= CAP_COMMANDS) {
-		entry_inlined(en, "it holds more commands than are looked at", "the rest");
-		return;
-	}
 	if (en->s->script && en->depth <= 1 && !en->told) {
 		en->line = c->line;
 		line_of(en->s, c->line, &en->text, &en->length);
 	}
 	if (c->nested && words_fetcher(base(c->word[0])) && !en->s->script)
 		en->s->fetches = true;
-	if (without_program(en, c) || unwrapped(en, c, &first, &fd))
+	if (!admitted(en, c) || without_program(en, c) || unwrapped(en, c, &first, &fd))
 		return;
 	name = c->word[first];
 	if (fd < 0)

@@ -63,7 +63,7 @@ static void sight(const struct entry *en, struct piece *p)
 			json_decref(o);
 			return;
 		}
-	json_array_append(en->s->given, o);
+	crowd_given(en->s, o);
 	piece_sight(p, o);
 }
 
@@ -170,7 +170,7 @@ void entry_command(struct startup *s, unsigned line, const char *text, size_t le
 		s->fetches = true;
 	command_each(&en, command, command_length, plain);
 	if (en.is_code && !s->script)
-		json_array_append_new(s->own, entry_sighting(s, line, text, length));
+		crowd_own(s, entry_sighting(s, line, text, length));
 }
 
 void entry_is_code(struct startup *s, unsigned line, const char *text, size_t length, const char *what, const char *word)
@@ -179,7 +179,7 @@ void entry_is_code(struct startup *s, unsigned line, const char *text, size_t le
 
 	entry_inlined(&en, what, word);
 	if (!s->script)
-		json_array_append_new(s->own, entry_sighting(s, line, text, length));
+		crowd_own(s, entry_sighting(s, line, text, length));
 }
 
 void entry_open_file(struct startup *s, unsigned line, const char *text, size_t length, int fd)
@@ -197,6 +197,8 @@ bool entry_file(struct startup *s, unsigned line, const char *text, size_t lengt
 	char path[PATH_MAX];
 	int fd;
 
+	if (!crowd_admit(s, NULL, file, strlen(file)))
+		return true;
 	entry_absolute(&en, file, path);
 	fd = path[0] ? entry_regular(s->h, path, false) : -1;
 	if (fd >= 0) {
@@ -205,6 +207,6 @@ bool entry_file(struct startup *s, unsigned line, const char *text, size_t lengt
 	}
 	entry_gone(&en, file);
 	if (en.is_code && !s->script)
-		json_array_append_new(s->own, entry_sighting(s, line, text, length));
+		crowd_own(s, entry_sighting(s, line, text, length));
 	return false;
 }

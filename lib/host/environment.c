@@ -64,8 +64,12 @@ static void folder(const struct place_of *w, const char *path, bool libraries)
 {
 	struct buf *list = libraries ? &w->s->libraries : &w->s->search;
 
-	if (*path != '/' || strchr(path, '$') || listed(list, path) || list->len + strlen(path) > CAP_FOLDERS)
+	if (*path != '/' || strchr(path, '$') || listed(list, path))
 		return;
+	if (list->len + strlen(path) > CAP_FOLDERS) {
+		crowd_over(w->s, "folders");
+		return;
+	}
 	buf_addf(list, "%s%s", list->len ? ":" : "", path);
 	shadow_folder(w->s, w->line, w->text, w->length, path, libraries);
 }
@@ -85,6 +89,9 @@ static void library(const struct place_of *w, const char *name)
 	}
 	w->s->as = NULL;
 }
+
+/* So that a file and a folder of one name are two values. */
+static const char *const kinds[] = { "library", "libraries", "programs", "file", "command", "options" };
 
 static void one_value(const struct place_of *w, enum kind kind, const char *word)
 {
@@ -133,7 +140,7 @@ static void value(const struct place_of *w, enum kind kind, const char *v, size_
 		if (k > (size_t)(end - v))
 			k = (size_t)(end - v);
 		expanded(w->s, v, k, &word);
-		if (word.len && w->s->commands++ < CAP_COMMANDS)
+		if (word.len && crowd_admit(w->s, kinds[kind], buf_str(&word), word.len))
 			one_value(w, kind, buf_str(&word));
 		buf_free(&word);
 		v += k + 1;

@@ -37,12 +37,16 @@ static void own_signs(struct startup *s, struct piece *p)
 	entry_signs(s, p);
 	if (s->gone[0])
 		piece_sign(s->h, p, "startup-gone", "%s", s->gone);
-	if (s->inlined[0] && (!s->script || s->commands > CAP_COMMANDS))
+	if (s->inlined[0] && !s->script)
 		piece_sign(s->h, p, "startup-inline", "%s", s->inlined);
 	if (s->fetches)
 		piece_sign(s->h, p, "startup-fetches", "an interpreter there is fed by a pipe or from the network");
 	if (s->open_to[0])
 		piece_sign(s->h, p, "startup-open", "%s", s->open_to);
+	if (s->crowded)
+		piece_sign(s->h, p, "startup-crowded", "%s holds more entries than are looked at", s->path);
+	if (s->oversized)
+		piece_sign(s->h, p, "startup-oversized", "it has %lld bytes", (long long)s->st.st_size);
 }
 
 static const char *kind_of(const struct startup *s, bool program, const char magic[2])
@@ -56,7 +60,7 @@ static const char *kind_of(const struct startup *s, bool program, const char mag
 static void own_piece(struct startup *s, int fd, bool program)
 {
 	char magic[2] = "", path[PATH_MAX], package[256];
-	bool code = s->script || program;
+	bool padded = s->crowded || s->oversized, code = s->script || program || padded;
 	struct piece *p;
 	struct stat st;
 	json_t *o;
@@ -73,35 +77,64 @@ static void own_piece(struct startup *s, int fd, bool program)
 		return;
 	image_place(s->h, p, path, &st, true);
 	own_signs(s, p);
-	if (code) {
+	if (code)
 		piece_sight(p, entry_sighting(s, 0, "", 0));
+	if (code && !padded)
 		return;
-	}
 	json_array_foreach(s->own, i, o)
 		piece_sight(p, json_incref(o));
 }
 
 /* A program, or the code of a language that is not looked into, is what it is as a whole. */
-static bool is_program(const struct startup *s, enum form form)
+static bool is_program(int fd, enum form form)
 {
+	char magic[4] = "";
+
 	if (form == FORM_LINK || form == FORM_PROGRAM)
 		return true;
-	return form == FORM_SCRIPT && ((uint64_t)s->st.st_size > CAP_START_FILE || (s->text.len > 4 && !memcmp(buf_str(&s->text), "\177ELF", 4)));
+	return form == FORM_SCRIPT && pread(fd, magic, sizeof(magic), 0) == 4 && !memcmp(magic, "\177ELF", 4);
 }
 
-static int load(struct startup *s, enum form form, int fd)
+/* n bytes from there. */
+static bool slurp_part(int fd, size_t n, off_t at, struct buf *out)
+{
+	unsigned char block[65536];
+	ssize_t got = 0;
+
+	for (; n; n -= (size_t)got, at += got) {
+		got = pread(fd, block, n < sizeof(block) ? n : sizeof(block), at);
+		if (got <= 0)
+			break;
+		buf_add(out, block, (size_t)got);
+		watch_beat();
+	}
+	return !got || !n;
+}
+
+/* Of what is too long to be read as a whole: both ends, cut where a line ends. */
+static int load_ends(struct startup *s, int fd)
+{
+	if (reading_digest(s->h, fd, &s->st, s->sha256, NULL) < 0)
+		return -1;
+	host_missed(s->h, "of a start-up file (%s) of more than %llu bytes only the beginning and end were read", s->place,
+		(unsigned long long)CAP_START_READ);
+	if (!slurp_part(fd, CAP_START_READ / 2, 0, &s->text))
+		return -1;
+	buf_addc(&s->text, '\n');
+	return slurp_part(fd, CAP_START_READ / 2, s->st.st_size - (off_t)(CAP_START_READ / 2), &s->text) ? 0 : -1;
+}
+
+static int load(struct startup *s, bool program, int fd)
 {
 	struct err e;
 
-	if (is_program(s, form)) {
-		if ((uint64_t)s->st.st_size > CAP_SCRIPT) {
-			host_missed(s->h, "a start-up file is longer than %llu bytes", (unsigned long long)CAP_SCRIPT);
-			return -1;
-		}
+	if (program)
 		return reading_digest(s->h, fd, &s->st, s->sha256, NULL);
-	}
-	if ((uint64_t)s->st.st_size > CAP_START_FILE || io_slurp(fd, CAP_START_FILE, &s->text, s->path, &e) < 0) {
-		host_missed(s->h, "some start-up files are too long or could not be read");
+	s->oversized = (uint64_t)s->st.st_size > CAP_START_FILE;
+	if ((uint64_t)s->st.st_size > CAP_START_READ)
+		return load_ends(s, fd);
+	if (io_slurp(fd, CAP_START_READ, &s->text, s->path, &e) < 0) {
+		host_missed(s->h, "some start-up files could not be read");
 		return -1;
 	}
 	digest_bytes(buf_str(&s->text), s->text.len, s->sha256);
@@ -142,10 +175,14 @@ void forms_read(struct startup *s, enum form form, int fd)
 {
 	bool program;
 
-	if (fstat(fd, &s->st) < 0 || !S_ISREG(s->st.st_mode) || load(s, form, fd) < 0)
+	if (fstat(fd, &s->st) < 0 || !S_ISREG(s->st.st_mode))
 		return;
+	program = is_program(fd, form);
+	if (load(s, program, fd) < 0) {
+		buf_free(&s->text);
+		return;
+	}
 	s->form = form;
-	program = is_program(s, form);
 	s->script = form == FORM_SCRIPT && !program;
 	s->own = json_array();
 	s->given = json_array();
@@ -156,6 +193,7 @@ void forms_read(struct startup *s, enum form form, int fd)
 	json_decref(s->own);
 	json_decref(s->given);
 	s->own = s->given = NULL;
+	crowd_free(s);
 	buf_free(&s->text);
 	buf_free(&s->search);
 	buf_free(&s->libraries);

@@ -15,7 +15,8 @@
 #define CAP_CMDLINE 4096u         /* bytes of a command line told in a sighting */
 #define CAP_SCRIPT (64 * MIB)     /* a file that is interpreted */
 #define CAP_NESTING 8u            /* commands within commands */
-#define CAP_COMMANDS 4096u        /* looked at in one start-up file: the longest met has some 300 */
+#define CAP_COMMANDS 131072u      /* different ones of one start-up file that are looked at: the longest met has some 300 */
+#define CAP_START_READ (32 * MIB) /* of a start-up file that holds lines; of a longer one its two ends */
 #define CAP_LINE (16 * KIB)        /* a line told in a sighting: one of a megabyte can name thousands of programs */
 #define CAP_UNSEEN 32u            /* different reasons */
 #define CAP_ROOTS 256u            /* different root folders of processes: each may hold a package database in memory */
@@ -596,7 +597,11 @@ struct startup {
 	struct piece *only;       /* the one piece all of them start so far */
 	bool several;             /* they start more than one */
 	unsigned last_line;       /* of the last one */
-	unsigned commands;
+	struct met *met;          /* crowd.c's */
+	size_t met_size, met_count, looks;
+	unsigned folders;         /* of its entries */
+	bool crowded;             /* it holds more than is looked at */
+	bool oversized;           /* it is longer than such files are */
 	unsigned near_line;       /* where the last line looked up begins */
 	size_t near_offset;
 	bool fetches;
@@ -618,6 +623,17 @@ void entry_is_code(struct startup *s, unsigned line, const char *text, size_t le
 /* The sighting of this entry, new reference. line 0: the file itself. */
 json_t *entry_sighting(const struct startup *s, unsigned line, const char *text, size_t length);
 void entry_signs(struct startup *s, struct piece *p);
+
+/* ---- crowd.c: how much of one start-up file is looked at ---- */
+
+/* Is this entry of the file to be looked at: `what` in `where` (a folder, a search path, ...; or NULL)? Equal ones count once. */
+bool crowd_admit(struct startup *s, const char *where, const char *what, size_t n);
+/* It holds more than is looked at, which is said. */
+void crowd_over(struct startup *s, const char *what);
+/* Keeps the sighting (takes it) of an entry that is code itself, or a reference to one given to a piece. */
+void crowd_own(struct startup *s, json_t *sighting);
+void crowd_given(struct startup *s, json_t *sighting);
+void crowd_free(struct startup *s);
 
 /* ---- settle.c ---- */
 

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define CAP_LINKED 1024u   /* folders and further files that one file of the loader's names */
+
 /* The next word behind *p, brackets as one. NULL: none. */
 static char *word_of(char **p)
 {
@@ -73,7 +75,7 @@ static void pam_line(struct startup *s, unsigned line, const char *text, size_t 
 		entry_file(s, line, text, length, module);
 		s->quiet = false;
 	} else if (!strchr(module, '/')) {
-		fd = shadow_library(s->h, module, "security");
+		fd = crowd_admit(s, "library", module, strlen(module)) ? shadow_library(s->h, module, "security") : -1;
 		if (fd >= 0)
 			entry_open_file(s, line, text, length, fd);
 		io_close(&fd);
@@ -95,11 +97,22 @@ static void nss_line(struct startup *s, unsigned line, const char *text, size_t 
 		if (*word == '[' || strchr(word, '/') || strlen(word) > 200)
 			continue;
 		snprintf(library, sizeof(library), "libnss_%s.so.2", word);
-		fd = shadow_library(s->h, library, NULL);
+		fd = crowd_admit(s, "library", library, strlen(library)) ? shadow_library(s->h, library, NULL) : -1;
 		if (fd >= 0)
 			entry_open_file(s, line, text, length, fd);
 		io_close(&fd);
 	}
+}
+
+/* Each folder has all of its names looked up among the system's. */
+static bool linker_room(struct startup *s)
+{
+	if (s->folders >= CAP_LINKED) {
+		crowd_over(s, "folders or files");
+		return false;
+	}
+	s->folders++;
+	return true;
 }
 
 /* include /etc/ld.so.conf.d/x*: that folder is a place itself */
@@ -122,7 +135,7 @@ static void linker_include(struct startup *s, char *pattern)
 	n = fd >= 0 ? startup_names(fd, 4096, &names, &more) : 0;
 	for (i = 0; i < n; i++) {
 		if (!fnmatch(name, names[i], 0) && (size_t)snprintf(path, sizeof(path), "%s/%s", pattern, names[i]) < sizeof(path)
-		    && s->commands++ < 64)
+		    && linker_room(s))
 			startup_another(s, path, FORM_LINKER);
 		free(names[i]);
 	}
@@ -145,7 +158,7 @@ static void linker_line(struct startup *s, unsigned line, const char *text, size
 		return;
 	}
 	word[strcspn(word, "=,:")] = '\0';
-	if (*word == '/' && s->commands++ < 64)
+	if (*word == '/' && crowd_admit(s, "folder", word, strlen(word)) && linker_room(s))
 		shadow_folder(s, line, text, length, word, true);
 }
 
@@ -194,13 +207,13 @@ static void pth_line(struct startup *s, unsigned line, const char *text, size_t 
 	for (i = 0; i < sizeof(fetching) / sizeof(*fetching); i++)
 		s->fetches |= strstr(p, fetching[i]) != NULL;
 	/* the modules beside it that it imports */
-	for (p += 7; *p && s->commands++ < CAP_COMMANDS; p += *p == ',') {
+	for (p += 7; *p; p += *p == ',') {
 		p += strspn(p, " \t");
 		n = strcspn(p, " \t\r,;.");
 		snprintf(name, sizeof(name), "%.*s", (int)(n < 255 ? n : 255), p);
 		p += strcspn(p, ",;");
 		snprintf(path, sizeof(path), "%.*s/%s.py", (int)(slash - s->path), s->path, name);
-		fd = *name && !strchr(name, '/') ? rooted_regular(s->h->root, path, NULL) : -1;
+		fd = *name && !strchr(name, '/') && crowd_admit(s, "module", name, strlen(name)) ? rooted_regular(s->h->root, path, NULL) : -1;
 		if (fd >= 0)
 			entry_open_file(s, line, text, length, fd);
 		io_close(&fd);

@@ -76,7 +76,7 @@ static void preload_line(struct startup *s, unsigned line, const char *text, siz
 			entry_file(s, line, text, length, word);
 		if (!*word || strchr(word, '/'))
 			continue;
-		fd = shadow_library(s->h, word, NULL);
+		fd = crowd_admit(s, "library", word, strlen(word)) ? shadow_library(s->h, word, NULL) : -1;
 		if (fd >= 0)
 			entry_open_file(s, line, text, length, fd);
 		io_close(&fd);
@@ -91,7 +91,7 @@ static void modules_line(struct startup *s, unsigned line, const char *text, siz
 	if (*copy == '#' || *copy == ';')
 		return;
 	copy[strcspn(copy, " \t\r")] = '\0';
-	if (*copy && modules_file(s->h, copy, path, sizeof(path)) == 0)
+	if (*copy && crowd_admit(s, "module", copy, strlen(copy)) && modules_file(s->h, copy, path, sizeof(path)) == 0)
 		entry_file(s, line, text, length, path);
 }
 
