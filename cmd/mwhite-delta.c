@@ -14,6 +14,7 @@ int mwhite_delta(const struct options *o, char **operands, struct err *e)
 {
 	struct known_stats s = {0};
 	struct signer *who = NULL;
+	uint64_t version = 0;
 	struct build *b;
 	int rc = -1;
 
@@ -28,8 +29,11 @@ int mwhite_delta(const struct options *o, char **operands, struct err *e)
 		build_abort(b);
 		err_set(e, EX_NOPERM, "%s has the role %s: only the role %s signs deltas", err_q(sign_name(who)), err_q(sign_role(who)), ROLE_SIGNER);
 	} else {
-		rc = delta_make(b, o->index, o->delta_days * DAY, sign, who, o->t.out, e);
+		rc = delta_make(b, o->index, o->delta_days * DAY, sign, who, o->t.out, &version, e);
 	}
+	if (!rc && msg_get_level() >= 0)
+		fprintf(stderr, "mwhite: %s makes version %llu: apply it to %s too, before the next delta is made\n", err_q(o->t.out),
+			(unsigned long long)version, err_q(o->index));
 	sign_free(who);
 	return rc;
 }

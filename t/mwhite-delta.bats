@@ -93,6 +93,54 @@ state() {
 	[ "$(state)" = "[4,0,0]" ]
 }
 
+@test "two deltas of one version are told apart: the second is not taken for the first, nor are what follows it" {
+	cp base.idx k.idx
+	cp base.idx centre.idx
+	printf 'other' | sha256sum >add
+	delta -d base.idx -o other.delta --list add
+	apply 1.delta 2>/dev/null
+	before=$(sha256sum <k.idx)
+	fails 65 apply other.delta
+	[[ $stderr == *"version 1 of 'k.idx' was made by another delta than 'other.delta'"* ]]
+	# what the centre makes of its own version 1 does not fit this one
+	mwhite -q apply -d centre.idx -a pki/ca.crt other.delta
+	delta -d centre.idx -o 2.delta --list base
+	fails 65 apply 2.delta
+	[[ $stderr == *"another delta"* ]]
+	[ "$(sha256sum <k.idx)" = "$before" ]
+	# the index remembers through every change and copy
+	mwhite -q add -d k.idx -o copy.idx --list base
+	mwhite -q revoke -d copy.idx "$(tail -n 1 base)"
+	mwhite -q withdraw -d copy.idx delta
+	mv copy.idx k.idx
+	fails 65 apply other.delta
+	fails 1 apply 1.delta
+}
+
+@test "delta says that the index it leads from takes it too; what revokes nothing is refused" {
+	run --separate-stderr delta -d base.idx -o new.delta --list add
+	[ "$status" -eq 0 ]
+	[[ $stderr == "mwhite: 'new.delta' makes version 1: apply it to 'base.idx' too, before the next delta is made" ]]
+	: >none
+	fails 65 delta -d base.idx -o none.delta --revoke none
+	[ ! -e none.delta ]
+}
+
+@test "the manual's example of a centre: each of two deltas arrives" {
+	cp base.idx known.idx
+	cp base.idx k.idx
+	head -n 1 base >two.txt
+	for n in 1 2; do
+		delta -q -d known.idx -o $n.delta --revoke two.txt
+		mwhite -q apply -d known.idx -a pki/ca.crt $n.delta
+		apply -q $n.delta
+		[ "$(state)" = "[$((4 - n)),$n,$n]" ]
+		sed -n 2p base >two.txt
+	done
+	mandoc -T ascii "$ROOT/man/mwhite.1" | col -b | grep -A 3 'mwhite delta -d known.idx' | grep -q 'mwhite apply -d known.idx'
+	mandoc -T ascii "$ROOT/man/mwhite.1" | col -b | grep -A 3 'mwhite delta -d known.idx' | grep -q 'mwhite apply -d host.idx'
+}
+
 @test "only a signer of the authority, who was not revoked, changes an index" {
 	cp base.idx k.idx
 	before=$(sha256sum <k.idx)

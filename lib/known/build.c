@@ -139,6 +139,7 @@ static void take_terms(struct build *b, const struct index *x)
 		b->cut |= x->segments[i].shape.kept < KNOWN_DIGEST;
 	memcpy(b->id, x->id, sizeof(b->id));
 	b->delta = x->delta;
+	memcpy(b->delta_sum, x->delta_sum, sizeof(b->delta_sum));
 }
 
 /* What each member of a set is called from now on. */

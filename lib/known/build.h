@@ -23,6 +23,7 @@ struct build {
 	unsigned from;
 	int64_t created, dpkg_time;
 	uint64_t delta;
+	unsigned char delta_sum[KNOWN_DIGEST];
 	bool names_full;
 	struct index *extended;         /* the base, when this goes on from it */
 	int lock;                       /* its file */

@@ -98,6 +98,7 @@ static int put_state(struct commit *c, struct err *e)
 	format_put64(head + AT_SOURCES, sources_count(b->sources));
 	format_put64(head + AT_REVOKED, b->revoked.len / KNOWN_DIGEST);
 	format_put64(head + AT_DELTA, b->delta);
+	memcpy(head + AT_DELTA_SUM, b->delta_sum, sizeof(b->delta_sum));
 	buf_add(&s, head, sizeof(head));
 	for (unsigned i = 0; i < c->kept; i++) {
 		const struct segment *k = &x->segments[i];

@@ -1,6 +1,7 @@
 /*
  * delta: signed changes of an index: a small index of what is added and revoked, and in front of it a manifest with its sum, the id
- * and the versions it leads from and to, and when it ends; the signature is the manifest's.
+ * and the versions it leads from and to, and when it ends; the signature is the manifest's. An index has the sum of the last
+ * manifest that was applied, and a manifest that of the one before it: two deltas of the same version are told apart.
  */
 #include "known/build.h"
 
@@ -23,13 +24,14 @@ static const char format[] = "muss-known-delta/1";
 
 static json_t *manifest_of(const struct index *x, int64_t seconds, uint64_t added, uint64_t revoked, uint64_t bytes, const char *sum)
 {
-	char id[2 * FORMAT_ID + 1], now[CLOCK_RFC3339], end[CLOCK_RFC3339];
+	char id[2 * FORMAT_ID + 1], now[CLOCK_RFC3339], end[CLOCK_RFC3339], previous[DIGEST_HEX];
 
 	digest_tohex(x->id, FORMAT_ID, id);
+	digest_tohex(x->delta_sum, KNOWN_DIGEST, previous);
 	clock_rfc3339(clock_now(), now);
 	clock_rfc3339(clock_now() + seconds, end);
-	return json_pack("{ss ss sI sI ss ss sI sI sI ss}", "format", format, "base", id, "from", (json_int_t)x->delta, "version",
-		(json_int_t)x->delta + 1, "created", now, "expires", end, "digests", (json_int_t)added, "revoked", (json_int_t)revoked, "bytes",
+	return json_pack("{ss ss sI ss sI ss ss sI sI sI ss}", "format", format, "base", id, "from", (json_int_t)x->delta, "previous", previous,
+		"version", (json_int_t)x->delta + 1, "created", now, "expires", end, "digests", (json_int_t)added, "revoked", (json_int_t)revoked, "bytes",
 		(json_int_t)bytes, "sha256", sum);
 }
 
@@ -79,7 +81,8 @@ static int sign_and_write(const struct index *x, int payload, uint64_t added, ui
 	return rc;
 }
 
-int delta_make(struct build *b, const char *index, int64_t seconds, delta_sign_fn *sign, void *ctx, const char *path, struct err *e)
+int delta_make(struct build *b, const char *index, int64_t seconds, delta_sign_fn *sign, void *ctx, const char *path, uint64_t *version,
+               struct err *e)
 {
 	struct index *x = index_open(index, e);
 	uint64_t added = 0, revoked = b->revoked.len / KNOWN_DIGEST;
@@ -90,6 +93,7 @@ int delta_make(struct build *b, const char *index, int64_t seconds, delta_sign_f
 		goto out;
 	}
 	memcpy(b->id, x->id, sizeof(b->id));
+	*version = x->delta + 1;
 	if (build_finish_fd(b, payload, &added, e) == 0)
 		rc = sign_and_write(x, payload, added, revoked, seconds, sign, ctx, path, e);
 out:
@@ -105,6 +109,7 @@ struct delta {
 	int fd, payload;
 	struct buf manifest, sig;
 	json_t *terms;
+	unsigned char sum[KNOWN_DIGEST];   /* of the manifest */
 	struct index *x;                /* the payload */
 };
 
@@ -130,6 +135,7 @@ static int read_terms(struct delta *d, delta_verify_fn *verify, void *ctx, char 
 {
 	struct buf head = {0};
 	uint32_t manifest, sig;
+	char sum[DIGEST_HEX];
 	int rc = -1;
 
 	if (read_part(d, HEAD, &head, e) < 0)
@@ -146,6 +152,8 @@ static int read_terms(struct delta *d, delta_verify_fn *verify, void *ctx, char 
 		err_wrap(e, "%s", err_q(d->path));
 		goto out;
 	}
+	digest_bytes(d->manifest.p, d->manifest.len, sum);
+	digest_unhex(sum, d->sum, sizeof(d->sum));
 	d->terms = jsonio_parse(d->manifest.p, d->manifest.len, d->path, e);
 	if (d->terms && (!jsonio_str(d->terms, "format") || strcmp(jsonio_str(d->terms, "format"), format)))
 		damaged(d, "another version of the format", e);
@@ -172,6 +180,38 @@ static int read_payload(struct delta *d, struct err *e)
 	return (d->x = state_open(d->payload, d->path, e)) ? 0 : -1;
 }
 
+/* Two were made for the same version: whoever has one of them lacks the other one, and what builds on it. */
+static int another(const struct delta *d, const struct index *x, const char *than, struct err *e)
+{
+	return err_set(e, EX_DATAERR, "version %llu of %s was made by another delta than %s%s: what it adds or revokes is missing here; whoever "
+		"signs must apply a delta to the own index before making the next", (unsigned long long)x->delta, err_q(x->path), than, err_q(d->path));
+}
+
+/* An index that was written before sums were noted has none, zeros: then nothing can be said. */
+static bool same(const unsigned char *a, const unsigned char *b)
+{
+	static const unsigned char none[KNOWN_DIGEST];
+
+	return !memcmp(a, b, KNOWN_DIGEST) || !memcmp(a, none, KNOWN_DIGEST) || !memcmp(b, none, KNOWN_DIGEST);
+}
+
+static int check_order(const struct delta *d, const struct index *x, uint64_t from, uint64_t version, struct err *e)
+{
+	const char *previous = jsonio_str(d->terms, "previous");
+	unsigned char sum[KNOWN_DIGEST] = {0};
+
+	if (previous && (!digest_ok(previous) || digest_unhex(previous, sum, sizeof(sum)) < 0))
+		return damaged(d, "its manifest is incomplete", e);
+	if (version == x->delta && !same(d->sum, x->delta_sum))
+		return another(d, x, "", e);
+	if (version <= x->delta)
+		return err_set(e, EX_NO, "%s has version %llu already; %s would make version %llu of it", err_q(x->path),
+			(unsigned long long)x->delta, err_q(d->path), (unsigned long long)version);
+	if (from == x->delta && !same(sum, x->delta_sum))
+		return another(d, x, "the one before ", e);
+	return 0;
+}
+
 static int check_terms(const struct delta *d, const struct index *x, struct err *e)
 {
 	const char *base = jsonio_str(d->terms, "base"), *end = jsonio_str(d->terms, "expires");
@@ -185,9 +225,8 @@ static int check_terms(const struct delta *d, const struct index *x, struct err 
 	if (strcmp(base, id))
 		return err_set(e, EX_NOPERM, "%s is for the index with the id %s, not for %s, whose id is %s", err_q(d->path), err_q(base),
 			err_q(x->path), id);
-	if ((uint64_t)version <= x->delta)
-		return err_set(e, EX_NO, "%s has version %llu already; %s would make version %llu of it", err_q(x->path),
-			(unsigned long long)x->delta, err_q(d->path), (unsigned long long)version);
+	if (check_order(d, x, (uint64_t)from, (uint64_t)version, e) < 0)
+		return -1;
 	if (until <= clock_now())
 		return err_set(e, EX_NOPERM, "%s expired at %s", err_q(d->path), err_q(end));
 	if ((uint64_t)from > x->delta)
@@ -241,6 +280,7 @@ static int merge_delta(const struct delta *d, const char *index, struct delta_re
 		return -1;
 	}
 	r->version = b->delta = (uint64_t)jsonio_int(d->terms, "version", 0);
+	memcpy(b->delta_sum, d->sum, sizeof(b->delta_sum));
 	r->added = index_count(d->x);
 	r->revoked = d->x->revoked;
 	build_from(b, KNOWN_FROM_DELTA, 0);

@@ -35,7 +35,7 @@ enum {
 /* state: this, then segment records, 4 bytes a source (its name in the text), 32 a revoked digest, text */
 enum {
 	AT_SEGMENTS = 0, AT_FROM = 4, AT_DPKG_TIME = 8, AT_LIVE = 16, AT_SOURCES = 24, AT_REVOKED = 32, AT_STATE_TEXT = 40,
-	AT_DELTA = 48, FORMAT_STATE = 128,
+	AT_DELTA = 48, AT_DELTA_SUM = 56, FORMAT_STATE = 128,
 };
 /* segment record in the state */
 enum { AT_OFFSET = 0, AT_SIZE = 8, AT_COUNT = 16, AT_NAMES = 24, AT_HEAD_SIZE = 32, AT_HEAD_SUM = 48, FORMAT_SEGMENT = 80 };

@@ -94,28 +94,32 @@ int build_id(struct build *b, const char *hex, struct err *e);
 /* Who can sign and verify is handed in: this room has no keys. verify says who signed. */
 typedef int delta_sign_fn(void *ctx, const void *p, size_t n, struct buf *sig, struct err *e);
 typedef int delta_verify_fn(void *ctx, const void *p, size_t n, const struct buf *sig, char name[128], struct err *e);
-/* What b has and revokes, as the delta that leads from the index at `index` to the next version, valid for so many seconds. Frees b. */
-int delta_make(struct build *b, const char *index, int64_t seconds, delta_sign_fn *sign, void *ctx, const char *path, struct err *e);
+/* What b has and revokes, as the delta that leads from the index at `index` to the next version, valid for so many seconds. Frees b.
+ * The index stays as it is: until the delta is applied to it too, the next one would make the same version again. */
+int delta_make(struct build *b, const char *index, int64_t seconds, delta_sign_fn *sign, void *ctx, const char *path, uint64_t *version,
+               struct err *e);
 struct delta_report {
 	uint64_t version, added, revoked;   /* as the delta says */
 	uint64_t digests;                   /* known now */
 	char signer[128];
 };
 /*
- * Puts a delta into an index. Nothing of it is read before the signature was verified. -1: 65 it is damaged; 77 it has expired or is
+ * Puts a delta into an index. Nothing of it is read before the signature was verified. -1: 65 it is damaged, or another
+ * delta made the version that the index has; 77 it has expired or is
  * for another index, or what verify says; 75 versions between are missing; 1 (EX_NO) the index has this version or a later one.
  */
 int delta_apply(const char *index, const char *path, delta_verify_fn *verify, void *ctx, struct delta_report *r, struct err *e);
 
 /* ---- withdraw.c ---- */
 
-/* The index at path without what only these sources (their names, or kinds of sources; NULL behind the last) vouch for, to out.
+/* The index at path without what only these sources (their names, plain or as err_q() shows them, or kinds of sources; NULL behind
+ * the last) vouch for, to out.
  * 1 when one of them vouches for nothing: nothing is written then. */
 int withdraw_run(const char *path, const char *out, char *const *names, uint64_t *left, uint64_t *gone, struct err *e);
 
 /* ---- revoke.c, query.c: digests that somebody names ---- */
 
-/* The SHA-256 that the operand is, or that of the file of this name ("-": standard input). */
+/* The SHA-256 that the operand is, in either case, or that of the file of this name. 65: it has digits as a SHA-256, but not so many. */
 int query_digest(const char *operand, char hex[DIGEST_HEX], struct err *e);
 /* The answer, hit NULL: it is not known. As {"query","sha256","known",..}, with decide_mark()'s beside; new reference. */
 json_t *query_json(const char *operand, const char *hex, const struct index_hit *hit);
@@ -187,15 +191,17 @@ int dpkg_add(struct build *b, const char *root, unsigned want, struct known_stat
 int folder_add(struct build *b, const char *path, unsigned want, struct known_stats *s, struct err *e);
 /* SHA-256 lists: sha256sum's forms, bare digests, CSV with the digest first. "-": standard input. 65 names the line. */
 int list_add(struct build *b, const char *path, struct known_stats *s, struct err *e);
-/* The digests of such a list are revoked; s counts them. */
+/* The digests of such a list are revoked; s counts them. 65 when there are none. */
 int list_revoke(struct build *b, const char *path, struct known_stats *s, struct err *e);
 /* NSRL's reference data set, SQLite or text; hashlookup's exports, JSON lines or CSV; what `rpm -qa --dump` prints, whose MD5s
  * are held against the files below root. All refuse (65) what has no SHA-256, and name the line that is malformed. */
 int nsrl_add(struct build *b, const char *path, struct known_stats *s, struct err *e);
 int hashlookup_add(struct build *b, const char *path, struct known_stats *s, struct err *e);
 int rpm_add(struct build *b, const char *path, const char *root, unsigned want, struct known_stats *s, struct err *e);
-/* hashlookup's trust is a number from 0 to 100; below 50 is distrust. */
+/* hashlookup's trust is a number from 50, its middle, to 100, or it is distrust. */
 bool known_distrusted(const char *trust);
+/* Its "KnownMalicious" names who says so. */
+bool known_malicious(const char *word);
 
 /* ---- kinds.c: what the sources share ---- */
 

@@ -123,6 +123,7 @@ static int read_state(struct index *x, struct err *e)
 	x->revoked = format_get64(s + AT_REVOKED);
 	x->text_size = format_get64(s + AT_STATE_TEXT);
 	x->delta = format_get64(s + AT_DELTA);
+	x->delta_sum = s + AT_DELTA_SUM;
 	if (x->n > FORMAT_MAX_SEGMENTS || x->sources > FORMAT_MAX_COUNT || x->revoked > FORMAT_MAX_COUNT ||
 	    x->text_size > FORMAT_MAX_TEXT || x->text_size < 1)
 		return state_bad(x->path, e, "impossible counts");

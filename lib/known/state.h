@@ -16,7 +16,7 @@ struct index {
 	unsigned from;
 	uint64_t live, delta;
 	uint64_t sources, revoked, text_size, state_size;
-	const unsigned char *state, *source_table, *revocations;
+	const unsigned char *state, *source_table, *revocations, *delta_sum;   /* delta_sum: of the last delta's manifest, or zeros */
 	const char *text;
 	struct segment segments[FORMAT_MAX_SEGMENTS];
 	unsigned n;
