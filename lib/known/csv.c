@@ -76,13 +76,12 @@ static int head(struct csv_list *list, const struct lines *l, struct err *e)
 		"it has no SHA-256, only weaker sums, which can confirm nothing: take an edition with SHA-256", e);
 }
 
-/* NSRL's special code M, or any word in hashlookup's column, says that the file is malicious. */
+/* NSRL's special code M, or any word but "false" in hashlookup's column, says that the file is malicious. */
 static bool left_out(const struct csv_list *list)
 {
-	size_t len;
-	const char *special = csv_field(&list->line, list->special, &len), *trust = csv_field(&list->line, list->trust, NULL);
+	const char *special = csv_field(&list->line, list->special, NULL), *trust = csv_field(&list->line, list->trust, NULL);
 
-	return (len && strcasecmp(special, "S") != 0) || known_distrusted(trust);
+	return (known_malicious(special) && strcasecmp(special, "S") != 0) || (*trust && known_distrusted(trust));
 }
 
 int csv_add(struct csv_list *list, struct lines *l, const char *text, size_t n, struct err *e)

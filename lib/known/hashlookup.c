@@ -19,7 +19,14 @@ bool known_distrusted(const char *trust)
 	char *end;
 	double value = strtod(trust, &end);
 
-	return end != trust && value < 50;
+	while (*end == ' ')
+		end++;
+	return end == trust || *end || !(value >= 50 && value <= 100);
+}
+
+bool known_malicious(const char *word)
+{
+	return *word && strcasecmp(word, "false") != 0;
 }
 
 static const json_t *one_of(const json_t *o, const char *const *names)
@@ -32,11 +39,13 @@ static const json_t *one_of(const json_t *o, const char *const *names)
 
 static bool distrusted(const json_t *o)
 {
-	const json_t *trust = json_object_get(o, "hashlookup:trust");
+	const json_t *trust = json_object_get(o, "hashlookup:trust"), *malicious = json_object_get(o, "KnownMalicious");
 
-	if (json_object_get(o, "KnownMalicious"))
+	if (json_is_string(malicious) ? known_malicious(json_string_value(malicious)) : malicious && !json_is_false(malicious) && !json_is_null(malicious))
 		return true;
-	return json_is_string(trust) ? known_distrusted(json_string_value(trust)) : json_is_number(trust) && json_number_value(trust) < 50;
+	if (json_is_string(trust))
+		return known_distrusted(json_string_value(trust));
+	return trust && !(json_is_number(trust) && json_number_value(trust) >= 50 && json_number_value(trust) <= 100);
 }
 
 static int add_object(const struct hashlookup *h, const struct lines *l, const json_t *o, struct err *e)
@@ -66,11 +75,12 @@ static int add_json(const struct hashlookup *h, const struct lines *l, const cha
 {
 	struct err why = {0};
 	json_t *j = jsonio_parse(text, n, "it", &why), *o;
+	const char *bad = strstr(why.msg, "bad JSON"), *what = strstr(why.msg, "JSON ");
 	size_t i;
 	int rc = 0;
 
-	if (!j)
-		return lines_refuse(l, why.msg, e);
+	if (!j)   /* the line is named here */
+		return lines_refuse(l, bad ? bad : what ? what : why.msg, e);
 	if (json_is_array(j)) {
 		json_array_foreach(j, i, o)
 			if (!rc)

@@ -2,6 +2,7 @@
 #include "known/lines.h"
 
 #include <string.h>
+#include <strings.h>
 
 struct line {
 	unsigned char digest[KNOWN_DIGEST];
@@ -56,6 +57,28 @@ static int parse(const char *s, size_t n, struct line *l)
 	}
 }
 
+/* Whether the first of a line's fields names what stands below it, in any spelling: "sha256", SHA-256, hash ... */
+static bool heading(const char *s, size_t n)
+{
+	static const char *const names[] = {"sha256", "sha256sum", "sha256hash", "hash", NULL};
+	char word[16];
+	size_t len = 0;
+
+	for (size_t i = 0; i < n && s[i] != ',' && s[i] != ';'; i++) {
+		bool letter = (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') || (s[i] >= '0' && s[i] <= '9');
+
+		if (letter && len == sizeof(word) - 1)
+			return false;
+		if (letter)
+			word[len++] = s[i];
+	}
+	word[len] = 0;
+	for (const char *const *name = names; *name; name++)
+		if (!strcasecmp(word, *name))
+			return true;
+	return false;
+}
+
 struct list { struct build *b; uint32_t source; bool revoked; };
 
 static int add_line(void *ctx, struct lines *l, const char *text, size_t n, struct err *e)
@@ -64,8 +87,8 @@ static int add_line(void *ctx, struct lines *l, const char *text, size_t n, stru
 	struct line line;
 	int rc = memchr(text, 0, n) ? -1 : parse(text, n, &line);
 
-	if (rc < 0 && l->number == 1 && memchr(text, ',', n) && !memchr(text, 0, n))
-		return 0;               /* the names of CSV's columns */
+	if (rc < 0 && l->number == 1 && heading(text, n))
+		return 0;
 	if (rc < 0)
 		return lines_refuse(l, "no SHA-256 at its start", e);
 	if (!rc)
@@ -92,6 +115,9 @@ int list_add(struct build *b, const char *path, struct known_stats *s, struct er
 int list_revoke(struct build *b, const char *path, struct known_stats *s, struct err *e)
 {
 	struct list to = {.b = b, .revoked = true};
+	uint64_t before = s->matched;
 
-	return lines_each(path, CAP_LINE, add_line, &to, s, e);
+	if (lines_each(path, CAP_LINE, add_line, &to, s, e) < 0)
+		return -1;
+	return s->matched > before ? 0 : err_set(e, EX_DATAERR, "%s has no SHA-256: nothing is revoked", err_q(strcmp(path, "-") ? path : "standard input"));
 }

@@ -122,10 +122,13 @@ static int take(const struct rpm *to, struct known_stats *s, struct err *e)
 int rpm_add(struct build *b, const char *path, const char *root, unsigned want, struct known_stats *s, struct err *e)
 {
 	struct rpm to = {.b = b};
+	uint64_t before = s->files;
 	int rc = known_source(b, "rpm", path, &to.source, e);
 
 	if (!rc)
 		rc = lines_each(path, CAP_LINE, add_line, &to, s, e);
+	if (!rc && s->files == before)
+		rc = err_set(e, EX_DATAERR, "%s lists no files: it should be what 'rpm -qa --dump' prints", err_q(path));
 	if (!rc && to.files.len)
 		rc = crew_run(&to.files, root ? root : "/", want, &s->bytes, e);
 	if (!rc)

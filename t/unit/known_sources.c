@@ -74,7 +74,12 @@ static void lists(void)
 	refuses(A "\n3395856ce81f2b7382dee72602f798b642f14140  x\n", "line 2", "SHA-1");
 	refuses(A "0\n", "line 1", "65 digits");
 	refuses("SHA256 (x) = zz" A, "line 1", "the BSD form without a digest");
-	refuses("a,b\nc,d\n", "line 2", "one head, not two");
+	takes("\xef\xbb\xbfSHA-256,name\n" A ",x\n", 1, A, NULL, "a head behind a byte order mark");
+	takes("Sha_256;name\n" A ";x\n", 1, A, NULL, "a head in another spelling");
+	takes("hash\n" A "\n", 1, A, NULL, "a head of one column");
+	refuses("a,b\nc,d\n", "line 1", "a head that names no digest");
+	refuses("hash,b\nhash,d\n", "line 2", "one head, not two");
+	refuses("948904f2f0f479b8f8197694b30184b0d2ed1c1cd2a1ec0fb85d299a192a447,sha256\n", "line 1", "63 digits are no head");
 	memset(longest, ' ', 69999);
 	refuses(longest, "line 1", "a line without end");
 	free(longest);
