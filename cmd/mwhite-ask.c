@@ -32,27 +32,35 @@ static void print_answer(const struct options *o, const char *operand, const cha
 	}
 }
 
+static int answer(const struct options *o, const struct index *x, const char *operand, struct err *e)
+{
+	struct index_hit hit = {0};
+	char hex[DIGEST_HEX];
+	bool known;
+
+	if (query_digest(operand, hex, e) < 0)
+		return -1;
+	known = index_find_hex(x, hex, &hit);
+	print_answer(o, operand, hex, known ? &hit : NULL);
+	return known ? 0 : EX_NO;
+}
+
+/* What cannot be read is told, and the others are answered all the same. */
 int mwhite_query(const struct options *o, char **operands, struct err *e)
 {
 	struct index *x = mwhite_open(o, e);
-	int rc = 0;
+	int rc = 0, one;
 
 	if (!x)
 		return -1;
 	if (!*operands)
 		tool_usage(&o->t, "what is asked for? give digests or files");
-	for (; *operands && rc >= 0; operands++) {
-		struct index_hit hit = {0};
-		char hex[DIGEST_HEX];
-		bool known;
-
-		if (query_digest(*operands, hex, e) < 0) {
-			rc = -1;
-			break;
-		}
-		known = index_find_hex(x, hex, &hit);
-		rc = known ? rc : EX_NO;
-		print_answer(o, *operands, hex, known ? &hit : NULL);
+	for (; *operands; operands++) {
+		err_clear(e);
+		one = answer(o, x, *operands, e);
+		if (one < 0)
+			one = msg_fail(e);
+		rc = one > rc ? one : rc;
 	}
 	index_close(x);
 	return rc;

@@ -2,7 +2,6 @@
 #include "mwhite.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static void print_stats(const struct options *o, const struct known_stats *s, uint64_t digests, double seconds)
 {
@@ -44,7 +43,7 @@ static int build(const struct options *o, bool add, struct err *e)
 	uint64_t count = 0;
 	struct build *b;
 
-	if (!out || !strcmp(out, "-"))
+	if (!out)
 		tool_usage(&o->t, "where does the index go? give -o INDEX");
 	if (!o->n)
 		tool_usage(&o->t, "an index of what? give --dpkg, --dir, --list or another source");

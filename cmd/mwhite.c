@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char usage[] =
 "usage: mwhite -d INDEX [-o FILE] [--keep-all] [case]\n"
@@ -44,7 +45,7 @@ static const char usage[] =
 "Exit: 0 done; 1 something is unknown (query, withdraw), applied already (apply); 64 usage; 65 bad index, list or case; 66 no input; 74 input or output;\n"
 "  75 try again later; 77 not permitted.\n";
 
-enum { OPT_SOURCE = 256 };   /* with a kind of source behind it */
+enum { OPT_SOURCE = 256, OPTIONS = OPT_SOURCE + MWHITE_REVOKED + 1 };   /* OPT_SOURCE: with a kind of source behind it */
 
 static const struct option longs[] = {
 	{"index", required_argument, NULL, 'd'}, {"all", no_argument, NULL, 'A'}, {"pages", no_argument, NULL, 'P'}, {"keep-all", no_argument, NULL, 'E'},
@@ -58,12 +59,15 @@ static const struct option longs[] = {
 
 #define ANY SIZE_MAX
 
-static const struct verb { const char *name; mwhite_verb *run; size_t operands; } verbs[] = {
-	{"build", mwhite_build, 0}, {"add", mwhite_add, 0}, {"follow", mwhite_follow, 0}, {"query", mwhite_query, ANY},
-	{"revoke", mwhite_revoke, ANY}, {"delta", mwhite_delta, 0}, {"apply", mwhite_apply, 1}, {"withdraw", mwhite_withdraw, ANY},
-	{"sources", mwhite_sources, 0}, {"info", mwhite_info, 0},
+/* options: those that go with it, as the letters that they have in longs and in getopt's string; S: a source, X: --revoke. */
+static const struct verb { const char *name; mwhite_verb *run; size_t operands; const char *options; } verbs[] = {
+	{"build", mwhite_build, 0, "oSIAPRj"}, {"add", mwhite_add, 0, "doSAPRj"}, {"follow", mwhite_follow, 0, "dAPKRj"},
+	{"query", mwhite_query, ANY, "djR"}, {"revoke", mwhite_revoke, ANY, "doSj"}, {"delta", mwhite_delta, 0, "dkcoDXSAPR"},
+	{"apply", mwhite_apply, 1, "dalj"}, {"withdraw", mwhite_withdraw, ANY, "doj"}, {"sources", mwhite_sources, 0, "djR"},
+	{"info", mwhite_info, 0, "djR"},
 };
-static const struct verb no_verb = {"", mwhite_filter, 1};
+static const struct verb no_verb = {"", mwhite_filter, 1, "doER"};
+static const char letters[] = "d:o:jk:c:a:l:";
 
 static unsigned days(const struct tool *t, const char *text)
 {
@@ -75,28 +79,65 @@ static unsigned days(const struct tool *t, const char *text)
 	return (unsigned)n;
 }
 
-static void options(struct options *o)
+static void option(struct options *o, int c)
+{
+	switch (c) {
+	case 'd': o->index = optarg; break;
+	case 'A': o->want |= CREW_ALL; break;
+	case 'P': o->want |= CREW_PAGES; break;
+	case 'E': o->keep_all = true; break;
+	case 'k': o->key = optarg; break;
+	case 'c': o->crt = optarg; break;
+	case 'a': o->ca = optarg; break;
+	case 'l': o->crl = optarg; break;
+	case 'I': o->id = optarg; break;
+	case 'D': o->delta_days = days(&o->t, optarg); break;
+	case 'R': o->root = optarg; break;
+	case 'K': o->keep_days = days(&o->t, optarg); break;
+	default:
+		if (c >= OPT_SOURCE)
+			o->sources[o->n++] = (struct source){(enum known_kind)(c - OPT_SOURCE), optarg};
+	}
+}
+
+/* Sets given[c] of those that were given. */
+static void options(struct options *o, bool *given)
 {
 	int c;
 
-	while ((c = tool_getopt(&o->t, "d:o:jk:c:a:l:", longs)) != -1)
-		switch (c) {
-		case 'd': o->index = optarg; break;
-		case 'A': o->want |= CREW_ALL; break;
-		case 'P': o->want |= CREW_PAGES; break;
-		case 'E': o->keep_all = true; break;
-		case 'k': o->key = optarg; break;
-		case 'c': o->crt = optarg; break;
-		case 'a': o->ca = optarg; break;
-		case 'l': o->crl = optarg; break;
-		case 'I': o->id = optarg; break;
-		case 'D': o->delta_days = days(&o->t, optarg); break;
-		case 'R': o->root = optarg; break;
-		case 'K': o->keep_days = days(&o->t, optarg); break;
-		default:
-			if (c >= OPT_SOURCE)
-				o->sources[o->n++] = (struct source){(enum known_kind)(c - OPT_SOURCE), optarg};
-		}
+	while ((c = tool_getopt(&o->t, letters, longs)) != -1) {
+		given[c] = true;
+		option(o, c);
+	}
+}
+
+/* Nothing that was asked for is passed over without a word. */
+static void check_options(const struct tool *t, const struct verb *verb, const bool *given)
+{
+	const char *what = *verb->name ? buf_printf("'mwhite %s'", verb->name) : "mwhite without a verb";
+
+	for (int c = 0; c < OPTIONS; c++) {
+		int letter = c < OPT_SOURCE ? c : c == OPT_SOURCE + MWHITE_REVOKED ? 'X' : 'S';
+
+		if (!given[c] || strchr(verb->options, letter))
+			continue;
+		for (const struct option *l = longs; l->name; l++)
+			if (l->val == c && (c >= OPT_SOURCE || !strchr(letters, c)))
+				tool_usage(t, "the option --%s does not go with %s", l->name, what);
+		tool_usage(t, "the option -%c does not go with %s", c, what);
+	}
+}
+
+/* A case that there is not, or more than one, or without an index: it was meant to be a verb. */
+static void check_verb(const struct options *o, char *const *operands)
+{
+	struct buf names = {0};
+
+	if (!*operands || !strcmp(*operands, "-") || (o->index && !operands[1]) || !access(*operands, F_OK))
+		return;
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+		buf_addf(&names, "%s%s", i ? ", " : "", verbs[i].name);
+	tool_usage(&o->t, "%s is no verb: there are %s", err_q(*operands), buf_str(&names));
 }
 
 /* Moves *operands behind the verb, where there is one. */
@@ -113,6 +154,7 @@ static const struct verb *verb_of(char ***operands)
 int main(int argc, char **argv)
 {
 	struct options o = {.keep_days = 30, .delta_days = 30, .sources = buf_alloc((size_t)argc * sizeof(*o.sources))};
+	bool given[OPTIONS] = {false};
 	const struct verb *verb;
 	struct err e = {0};
 	char **operands;
@@ -120,9 +162,14 @@ int main(int argc, char **argv)
 	int rc;
 
 	tool_init(&o.t, "mwhite", usage, argc, argv);
-	options(&o);
+	options(&o, given);
 	operands = argv + optind;
 	verb = verb_of(&operands);
+	if (verb == &no_verb)
+		check_verb(&o, operands);
+	check_options(&o.t, verb, given);
+	if (verb != &no_verb && o.t.out && !strcmp(o.t.out, "-"))
+		tool_usage(&o.t, "-o wants the name of a file: an index or a delta does not go to standard output");
 	while (operands[n])
 		if (n++ >= verb->operands)
 			tool_usage(&o.t, "unexpected operand %s", err_q(operands[n - 1]));

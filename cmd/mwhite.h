@@ -16,7 +16,7 @@ struct options {
 };
 enum { MWHITE_REVOKED = 99 };     /* no kind of source: a list of what a delta revokes */
 
-/* A verb: operands are those behind it, with NULL at the end. 0, EX_NO, or -1. */
+/* A verb: operands are those behind it, with NULL at the end. The exit status, or -1 with what is to be told. */
 typedef int mwhite_verb(const struct options *o, char **operands, struct err *e);
 
 /* ---- mwhite-build.c ---- */

@@ -3,16 +3,31 @@
 
 #include <string.h>
 
+static int refuse_digest(const char *operand, struct err *e)
+{
+	return err_set(e, EX_DATAERR, "%s is neither a file nor a SHA-256: that has 64 hexadecimal digits, not %zu", err_q(operand), strlen(operand));
+}
+
+/* Long enough that nobody calls a file so by accident. */
+static bool like_digest(const char *operand)
+{
+	return strlen(operand) >= 16 && !operand[strspn(operand, "0123456789abcdefABCDEF")];
+}
+
 int query_digest(const char *operand, char hex[DIGEST_HEX], struct err *e)
 {
+	unsigned char digest[KNOWN_DIGEST];
 	int fd, rc;
 
-	if (digest_ok(operand)) {
-		memcpy(hex, operand, DIGEST_HEX);
+	if (like_digest(operand) && strlen(operand) == DIGEST_HEX - 1 && !digest_unhex(operand, digest, sizeof(digest))) {
+		digest_tohex(digest, sizeof(digest), hex);
 		return 0;
 	}
 	fd = io_open_in(operand, e);
-	rc = fd < 0 ? -1 : digest_fd(fd, CAP_BODY, hex, NULL, e);
+	if (fd < 0)
+		return e->code == EX_NOINPUT && like_digest(operand) ? refuse_digest(operand, e) : -1;
+	if ((rc = digest_fd(fd, CAP_BODY, hex, NULL, e)) < 0)
+		err_wrap(e, "%s", err_q(operand));
 	io_close(&fd);
 	return rc;
 }

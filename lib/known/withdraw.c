@@ -10,12 +10,21 @@ struct withdrawal {
 	json_t *gone;             /* what was taken out */
 };
 
+/* As a terminal is shown it, with the quotation marks or without; not where it was cut short. */
+static bool shown(const char *name, const char *source)
+{
+	const char *text = err_q(source);
+	size_t n = strlen(name), len = strlen(text);
+
+	return text[len - 1] == '\'' && (!strcmp(name, text) || (n == len - 2 && !memcmp(name, text + 1, n)));
+}
+
 /* "dir /opt" is that folder, "dir" are all folders. */
 static bool named(const char *name, const char *source)
 {
 	size_t n = strlen(name);
 
-	return !strcmp(name, source) || (!strchr(name, ' ') && !strncmp(name, source, n) && source[n] == ' ');
+	return !strcmp(name, source) || shown(name, source) || (!strchr(name, ' ') && !strncmp(name, source, n) && source[n] == ' ');
 }
 
 static bool stays(void *ctx, const char *source, struct buf *new_name)
