@@ -2,6 +2,7 @@
 #include "mscan.h"
 
 #include <getopt.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +35,8 @@ static const char usage[] =
 	"  mscan -s submit -o today.case\n"
 	"  mscan -f /usr/local/bin | mls\n"
 	"\n"
-	"exit: 0 done (what could not be seen is in the case), 64 usage, 66 no such input, 74 output failed, 78 criteria\n";
+	"exit: 0 done (what could not be seen is in the case), 64 usage, 65 bad index, 66 no such input, 69 unavailable,\n"
+	"      74 output failed, 77 not permitted, 78 criteria\n";
 
 enum { OPT_LIST = 256, OPT_EXPLAIN, OPT_REHASH, OPT_NO_INDEX, OPT_BUDGET, OPT_PATIENCE };
 static const struct option longs[] = {
@@ -70,7 +72,7 @@ static void score(struct options *o, const char *text)
 
 	o->submit = !strcmp(text, "submit");
 	o->least = strtod(text, &end);
-	if (!o->submit && (*end || end == text))
+	if (!o->submit && (*end || end == text || !isfinite(o->least)))
 		tool_usage(&o->t, "-s wants a score or 'submit', not %s", err_q(text));
 }
 

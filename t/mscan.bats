@@ -741,6 +741,8 @@ world() {
 	fails 64 mscan -p 0
 	fails 64 mscan -p 12x
 	fails 64 mscan -s high
+	fails 64 mscan -s nan
+	fails 64 mscan -s inf
 	fails 64 mscan -f
 	fails 64 mscan operand
 	fails 64 mscan -p 1 -f /bin/sh
