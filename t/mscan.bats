@@ -513,7 +513,7 @@ started() {
 	scan -R r
 	[ "$SECONDS" -lt 20 ]
 	jq -e .host.scan.complete x/case.json   # equal commands are looked at once: nothing is left out
-	has_sign "$(sha r/root/.bashrc)" startup-inline
+	has_sign "$(sha r/root/.bashrc)" startup-user
 }
 
 # world COMMAND...: in mounts and a process table of its own, on an overlay of this machine's root; gone when it ends

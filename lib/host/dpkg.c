@@ -29,7 +29,7 @@ static const char *unmerged(const char *path, size_t *n)
 	size_t i;
 
 	/* most end here: this is asked for each name of each package */
-	if (*n < 10 || memcmp(path, "/usr/", 5) || !memchr("bsl", path[5], 3))
+	if (*n < 10 || memcmp(path, "/usr/", 5) || (path[5] != 'b' && path[5] != 's' && path[5] != 'l'))
 		return path;
 	for (i = 0; i < sizeof(tops) / sizeof(*tops); i++)
 		if (*n - 4 > length[i] && !memcmp(path + 4, tops[i], length[i])) {
