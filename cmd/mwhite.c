@@ -114,8 +114,12 @@ static void options(struct options *o, bool *given)
 /* Nothing that was asked for is passed over without a word. */
 static void check_options(const struct tool *t, const struct verb *verb, const bool *given)
 {
-	const char *what = *verb->name ? buf_printf("'mwhite %s'", verb->name) : "mwhite without a verb";
+	char what[64];
 
+	if (*verb->name)
+		snprintf(what, sizeof(what), "'mwhite %s'", verb->name);
+	else
+		snprintf(what, sizeof(what), "mwhite without a verb");
 	for (int c = 0; c < OPTIONS; c++) {
 		int letter = c < OPT_SOURCE ? c : c == OPT_SOURCE + MWHITE_REVOKED ? 'X' : 'S';
 
