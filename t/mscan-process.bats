@@ -390,7 +390,7 @@ packed() {
 @test "a file that its package holds otherwise; what is only newer, or there to be altered, is not" {
 	need_root
 	fabricate
-	for n in same changed config diverted; do
+	for n in same changed config diverted replaced lost; do
 		{ cat "$STATIC"; echo "$n"; } >"r/app/$n"
 		chmod 755 "r/app/$n"
 		printf '/app/%s\n' "$n" >>r/var/lib/dpkg/info/lodger.list
@@ -403,14 +403,18 @@ packed() {
 	echo /app/config >r/var/lib/dpkg/info/lodger.conffiles
 	printf '/app/diverted\n/app/diverted.distrib\nother\n' >r/var/lib/dpkg/diversions
 	sleep 1.1
-	for n in changed config diverted; do echo more >>"r/app/$n"; done
+	for n in changed config diverted replaced lost; do echo more >>"r/app/$n"; done
+	# another package holds the file as it is now, or as yet another one
+	for n in replaced lost; do printf '/app/%s\n' "$n" >>r/var/lib/dpkg/info/zother.list; done
+	(cd r && md5sum app/replaced >>var/lib/dpkg/info/zother.md5sums)
+	echo 00000000000000000000000000000000 app/lost | sed 's/ /  /' >>r/var/lib/dpkg/info/zother.md5sums
 	touch r/app/same
 	printf 'ExecStartPost=/app/known\n' >>r/usr/lib/systemd/system/s.service
 	touch -d "2 days ago" r/app/changed r/usr/lib/systemd/system/s.service r/var/lib/dpkg/info
-	for n in same changed config diverted; do
+	for n in same changed config diverted replaced lost; do
 		inside "$TMP/r" "/app/$n" /scratch plain
 		scan -p "$pid"
-		if [ "$n" = changed ]; then has_sign "$(sha r/app/changed)" package-altered; else no_sign "$(sha "r/app/$n")" package-altered; fi
+		if [ "$n" = changed ] || [ "$n" = lost ]; then has_sign "$(sha "r/app/$n")" package-altered; else no_sign "$(sha "r/app/$n")" package-altered; fi
 		no_sign "$(sha "r/app/$n")" unowned
 	done
 	scan -R r

@@ -73,19 +73,29 @@ static bool md5_of(int fd, char sum[DIGEST_HEX])
 	return n == 0;
 }
 
-/* Another package may own the name as well (a diversion, a replacement), or it is a file that is there to be altered. */
-static bool excused(const struct dpkg *d, const char *path, const char *sum)
+/* Does the package hold it as it is now, or as one that is there to be altered? */
+static bool excused_by(const struct dpkg *d, const char *package, const char *path, const char *sum)
 {
 	struct buf text = { 0 };
-	const char *package;
 	char theirs[MD5_HEX + 1];
-	bool is = io_slurp_at(dpkg_folder(d), "diversions", CAP_SLURP, &text) > 0 && line_in(buf_str(&text), path);
-	size_t i;
+	bool is = read_info(d, package, "md5sums", &text) && sum_in(buf_str(&text), path, theirs) && !strcmp(theirs, sum);
 
-	for (i = 0; !is && (package = dpkg_package_at(d, i)); i++) {
-		is = read_info(d, package, "md5sums", &text) && sum_in(buf_str(&text), path, theirs) && !strcmp(theirs, sum);
-		is |= read_info(d, package, "conffiles", &text) && line_in(buf_str(&text), path);
-	}
+	is = is || (read_info(d, package, "conffiles", &text) && line_in(buf_str(&text), path));
+	buf_free(&text);
+	return is;
+}
+
+/* Another package may own the name as well (a diversion, a replacement), or it is a file that is there to be altered. Only
+ * packages that list it are asked: all of them would be some thousand files to read for one that npm brought up to date. */
+static bool excused(const struct dpkg *d, const char *owner, const char *path, const char *sum)
+{
+	struct buf text = { 0 };
+	bool is = io_slurp_at(dpkg_folder(d), "diversions", CAP_SLURP, &text) > 0 && line_in(buf_str(&text), path);
+	const char *package = owner;
+	size_t at = 0;
+
+	for (; !is && package; package = dpkg_sharer(d, path, &at))
+		is = excused_by(d, package, path, sum);
 	buf_free(&text);
 	return is;
 }
@@ -108,7 +118,7 @@ bool altered_file(const struct dpkg *d, int root, const char *path, const struct
 	fd = rooted_regular(root, path, &now);
 	if (fd < 0)
 		goto out;
-	altered = now.st_dev == st->st_dev && now.st_ino == st->st_ino && md5_of(fd, have) && strcmp(have, want) && !excused(d, path, have);
+	altered = now.st_dev == st->st_dev && now.st_ino == st->st_ino && md5_of(fd, have) && strcmp(have, want) && !excused(d, name, path, have);
 	close(fd);
 	/* a package that is being upgraded just now */
 	if (altered && fstatat(dpkg_folder(d), "info", &now, 0) == 0 && clock_now() - now.st_mtim.tv_sec < 2)

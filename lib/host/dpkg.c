@@ -16,6 +16,8 @@ struct dpkg {
 	uint64_t *slot;     /* open addressing; 0: free */
 	uint16_t *owner;    /* beside each slot: 1 + place in package, 0 unknown */
 	size_t size, count;
+	struct sharer { uint64_t hash; uint16_t owner; } *sharer;   /* what more packages than the slot's owner hold */
+	size_t sharers;
 	struct package { uint64_t name, version; char *file; int64_t since; } *package;
 	size_t packages;
 	int folder;         /* of the database */
@@ -57,12 +59,23 @@ static size_t find(const struct dpkg *d, uint64_t v)
 	return i;
 }
 
+static void share(struct dpkg *d, uint64_t v, uint16_t owner)
+{
+	if (!owner)
+		return;
+	if (!(d->sharers & (d->sharers - 1)))
+		d->sharer = buf_realloc(d->sharer, d->sharers ? d->sharers * 2 : 1, sizeof(*d->sharer));
+	d->sharer[d->sharers++] = (struct sharer){ v, owner };
+}
+
 static void put(struct dpkg *d, uint64_t v, uint16_t owner)
 {
 	size_t i = find(d, v);
 
-	if (d->slot[i])
+	if (d->slot[i]) {
+		share(d, v, owner);
 		return;
+	}
 	d->count++;
 	d->slot[i] = v;
 	d->owner[i] = owner;
@@ -276,9 +289,17 @@ const char *dpkg_package(const struct dpkg *d, const char *path, int64_t *since)
 	return d->package[d->owner[i] - 1].file;
 }
 
-const char *dpkg_package_at(const struct dpkg *d, size_t i)
+const char *dpkg_sharer(const struct dpkg *d, const char *path, size_t *at)
 {
-	return i < d->packages ? d->package[i].file : NULL;
+	uint64_t v = key_of(d, path, strlen(path));
+
+	while (*at < d->sharers) {
+		const struct sharer *s = &d->sharer[(*at)++];
+
+		if (s->hash == v)
+			return d->package[s->owner - 1].file;
+	}
+	return NULL;
 }
 
 int dpkg_folder(const struct dpkg *d)
@@ -306,6 +327,7 @@ void dpkg_close(struct dpkg *d)
 	io_close(&d->folder);
 	free(d->slot);
 	free(d->owner);
+	free(d->sharer);
 	free(d->package);
 	free(d);
 }

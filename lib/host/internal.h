@@ -265,7 +265,8 @@ void dpkg_load_versions(struct dpkg *d);
 uint64_t dpkg_version(const struct dpkg *d, const char *path);
 /* The package that owns the path, as its files in info/ are called, and when they were written (seconds since 1970). */
 const char *dpkg_package(const struct dpkg *d, const char *path, int64_t *since);
-const char *dpkg_package_at(const struct dpkg *d, size_t i);   /* NULL past the last */
+/* The other packages that list it, one a call; *at: 0 before the first. NULL: no more. */
+const char *dpkg_sharer(const struct dpkg *d, const char *path, size_t *at);
 int dpkg_folder(const struct dpkg *d);                /* /var/lib/dpkg, open; stays d's */
 bool dpkg_same_path(const char *a, const char *b);    /* /bin/x and /usr/bin/x are */
 void dpkg_close(struct dpkg *d);
@@ -707,6 +708,7 @@ void shadow_folder(struct startup *s, unsigned line, const char *text, size_t le
 struct folder {
 	struct folder *above;       /* the folder in which this one stands, or NULL */
 	DIR *dir;
+	char *path;               /* as walk_name() left it */
 	long at;                  /* for walk_spare() */
 	uint64_t id;
 	bool remote;              /* somebody else must answer for it */
@@ -714,6 +716,9 @@ struct folder {
 };
 /* Takes fd, of which `at` is fstat()'s; to be closed with closedir(f->dir). False: it cannot be read, and fd is closed. */
 bool walk_open(struct folder *f, int fd, const struct stat *at, struct folder *above);
+/* f->path: its whole path, which takes a system call but for a folder that is `called` so in the one above; NULL where it cannot
+ * be told. Malloc'd, to be freed before the folder is closed. */
+void walk_name(struct folder *f, const char *called);
 /* host_spare() within a folder: whoever goes on reads all open folders from where they stood. */
 bool walk_spare(struct host *h, struct folder *f);
 /* But "." and ".."; NULL: there are no more, or it does not answer. */

@@ -43,14 +43,19 @@ static void take(struct host *h, int fd, const char *given)
 		image_place(h, p, given, &st, false);
 }
 
-/* /proc and /sys make files as they are read; they are no one's tree of code. */
+/* /proc and /sys make files as they are read; they are no one's tree of code. A device holds no file system beside its own. */
 static bool made_up(int fd, const struct stat *st)
 {
+	static dev_t stored = DEV_NONE;
 	struct statfs fs;
 
-	return S_ISDIR(st->st_mode) && fstatfs(fd, &fs) == 0
-		&& (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC || fs.f_type == CGROUP_SUPER_MAGIC
-		    || fs.f_type == CGROUP2_SUPER_MAGIC || fs.f_type == DEBUGFS_MAGIC || fs.f_type == TRACEFS_MAGIC);
+	if (!S_ISDIR(st->st_mode) || st->st_dev == stored || fstatfs(fd, &fs) < 0)
+		return false;
+	if (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC || fs.f_type == CGROUP_SUPER_MAGIC
+	    || fs.f_type == CGROUP2_SUPER_MAGIC || fs.f_type == DEBUGFS_MAGIC || fs.f_type == TRACEFS_MAGIC)
+		return true;
+	stored = st->st_dev;
+	return false;
 }
 
 /* Is that all there is to a file of a folder, by what the scan index knows? */
@@ -70,14 +75,14 @@ static bool recalled(struct host *h, int dir, const char *folder, const char *na
 	return p || !is_code;
 }
 
-/* The folder's path as a prefix, when files of it may be recalled; else NULL. */
-static char *prefix(const struct host *h, int fd)
+/* The folder's path as a prefix of names below our root, when files of it may be recalled; else NULL. */
+static const char *prefix(const struct host *h, const struct folder *f)
 {
-	char path[PATH_MAX];
+	size_t skip = strlen(h->root_path);
 
-	if (!h->cache || rooted_path(h, fd, path, sizeof(path)) < 0)
+	if (!h->cache || !f->path || strncmp(f->path, h->root_path, skip) || (f->path[skip] && f->path[skip] != '/'))
 		return NULL;
-	return buf_strdup(!strcmp(path, "/") ? "" : path);
+	return !strcmp(f->path + skip, "/") ? "" : f->path + skip;
 }
 
 /* An entry that could be code, or a folder. -1 errno, 0: it is none of these. */
@@ -101,17 +106,18 @@ out:
 	return sub;
 }
 
-static void read_folder(struct host *h, int fd, const struct stat *at, struct folder *above)
+static void read_folder(struct host *h, int fd, const struct stat *at, struct folder *above, const char *called)
 {
 	struct dirent *d;
 	struct stat st;
 	struct folder f;
-	char *folder;
+	const char *folder;
 	int sub;
 
 	if (!walk_open(&f, fd, at, above))
 		return;
-	folder = prefix(h, fd);
+	walk_name(&f, called);
+	folder = prefix(h, &f);
 	while (walk_spare(h, &f), (d = walk_next(&f))) {
 		if (d->d_type != DT_REG && d->d_type != DT_DIR && d->d_type != DT_UNKNOWN)
 			continue;
@@ -127,10 +133,10 @@ static void read_folder(struct host *h, int fd, const struct stat *at, struct fo
 			host_missed(h, "folders nested deeper than %u were passed over", CAP_DEPTH);
 			close(sub);
 		} else {
-			read_folder(h, sub, &st, &f);
+			read_folder(h, sub, &st, &f, d->d_name);
 		}
 	}
-	free(folder);
+	free(f.path);
 	closedir(f.dir);
 }
 
@@ -170,7 +176,7 @@ int tree_scan(struct host *h, const char *path, struct err *e)
 	if (fd < 0)
 		return err_sys(e, "cannot read %s", err_q(path));
 	if (S_ISDIR(st.st_mode)) {
-		read_folder(h, fd, &st, NULL);
+		read_folder(h, fd, &st, NULL, NULL);
 	} else {
 		take(h, fd, path);
 		close(fd);

@@ -34,18 +34,51 @@ bool walk_spare(struct host *h, struct folder *f)
 	return true;
 }
 
-/* The whole path, which takes a system call, only where it may be needed. */
+/* Its length; 0: it cannot be told. */
+static size_t path_of(int fd, char path[PATH_MAX])
+{
+	char link[64];
+	ssize_t k;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	k = readlink(link, path, PATH_MAX - 1);
+	path[k > 0 ? k : 0] = '\0';
+	return k > 0 ? (size_t)k : 0;
+}
+
+void walk_name(struct folder *f, const char *called)
+{
+	const char *above = f->above && called ? f->above->path : NULL;
+	char path[PATH_MAX];
+
+	if (above && strlen(above) + strlen(called) + 2 < PATH_MAX)
+		f->path = buf_printf("%s/%s", above[1] ? above : "", called);
+	else if (path_of(dirfd(f->dir), path))
+		f->path = buf_strdup(path);
+}
+
+static size_t append(char path[PATH_MAX], size_t k, const char *s)
+{
+	size_t n = strlen(s);
+
+	n = n < PATH_MAX - 1 - k ? n : PATH_MAX - 1 - k;
+	memcpy(path + k, s, n);
+	path[k + n] = '\0';
+	return k + n;
+}
+
+/* The whole path, which can take a system call, only where it may be needed. */
 static bool enter(const struct folder *f, const void *id, size_t n, const char *name, bool whole)
 {
-	char link[64], path[PATH_MAX] = ".";
-	ssize_t k = 0;
+	char path[PATH_MAX];
+	size_t k = 0;
 
-	if (whole) {
-		snprintf(link, sizeof(link), "/proc/self/fd/%d", dirfd(f->dir));
-		k = readlink(link, path, PATH_MAX - 1);
-	}
-	k = k > 0 ? k : 1;
-	snprintf(path + k, PATH_MAX - (size_t)k, "%s%s", *name ? "/" : "", name);
+	if (whole)
+		k = f->path ? append(path, 0, f->path) : path_of(dirfd(f->dir), path);
+	if (!k)
+		k = append(path, 0, ".");
+	if (*name)
+		append(path, append(path, k, "/"), name);
 	if (whole && mounts_dead(path)) {
 		errno = ETIMEDOUT;
 		return false;

@@ -34,6 +34,30 @@ static uint64_t version_of(const char *path, bool load)
 	return v;
 }
 
+/* The names of those that list the path beside its owner, with a blank behind each. */
+static char *sharers_of(const char *path)
+{
+	int root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dpkg *d = dpkg_open(root);
+	struct buf names = { 0 };
+	const char *name;
+	char *info;
+	int64_t since;
+	size_t at = 0;
+
+	if (!d)
+		exit(1);
+	name = dpkg_package(d, path, &since);
+	buf_addf(&names, "%s ", name ? "owner" : "none");
+	while ((name = dpkg_sharer(d, path, &at)))
+		buf_addf(&names, "%s ", name);
+	dpkg_close(d);
+	close(root);
+	info = buf_strdup(buf_str(&names));
+	buf_free(&names);
+	return info;
+}
+
 static const char status[] =
 	"Package: one\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.0-1\nDescription: a\n Version: 9\n\n"
 	"Package: two\nArchitecture: amd64\nMulti-Arch: same\nVersion: 2:7\n\n"
@@ -64,6 +88,16 @@ int main(void)
 	OK(one != three, "another package of the same version has another number");
 	OK(version_of("/usr/lib/two", true) > DPKG_UNVERSIONED, "a list that names its architecture finds its version");
 	OK(version_of("/usr/bin/four", true) == DPKG_UNVERSIONED, "a package without a version is owned all the same");
+	free(info);
+	info = sharers_of("/usr/lib/two");
+	OK(!strcmp(info, "owner "), "what one package lists has no other owner");
+	free(info);
+	put("info/five.list", "/.\n/lib/two\n");
+	put("info/six.list", "/.\n/usr/lib/two\n");
+	info = sharers_of("/usr/lib/two");
+	/* which is the owner: whoever comes first in the folder */
+	OK(strlen(info) == strlen("owner five six ") || strlen(info) == strlen("owner two:amd64 six ")
+	   || strlen(info) == strlen("owner two:amd64 five "), "what three list has two more, also below the merged name");
 	OK(version_of("/usr/bin/one", false) == DPKG_UNVERSIONED, "and so is all before versions are loaded");
 	OK(version_of("/usr/bin/none", true) == 0, "what no package owns has none");
 	put("status", "Package: one\nArchitecture: amd64\nVersion: 1.0-2\n");
