@@ -719,6 +719,8 @@ bool walk_open(struct folder *f, int fd, const struct stat *at, struct folder *a
 /* f->path: its whole path, which takes a system call but for a folder that is `called` so in the one above; NULL where it cannot
  * be told. Malloc'd, to be freed before the folder is closed. */
 void walk_name(struct folder *f, const char *called);
+/* That path below our root; NULL where it cannot be told or stands outside. */
+const char *walk_below(const struct host *h, const struct folder *f);
 /* host_spare() within a folder: whoever goes on reads all open folders from where they stood. */
 bool walk_spare(struct host *h, struct folder *f);
 /* But "." and ".."; NULL: there are no more, or it does not answer. */

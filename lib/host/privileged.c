@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -184,9 +185,9 @@ static void spare(struct search *w, struct folder *f)
 		w->until = clock_mono_ms() + left;
 }
 
-static void read_folder(struct search *w, int fd, const struct stat *at, struct folder *above)
+static void read_folder(struct search *w, int fd, const struct stat *at, struct folder *above, const char *called)
 {
-	char path[PATH_MAX];
+	const char *path;
 	uint64_t capabilities;
 	struct dirent *d;
 	struct stat st;
@@ -194,7 +195,9 @@ static void read_folder(struct search *w, int fd, const struct stat *at, struct 
 
 	if (!walk_open(&f, fd, at, above))
 		return;
-	if (f.depth >= CAP_DEPTH || rooted_path(w->h, fd, path, sizeof(path)) < 0 || another_root(&f, path))
+	walk_name(&f, called);
+	path = walk_below(w->h, &f);
+	if (f.depth >= CAP_DEPTH || !path || another_root(&f, path))
 		goto out;
 	while (spare(w, &f), w->entries < CAP_ENTRIES && (d = walk_next(&f))) {
 		if (!(++w->entries % 64) && clock_mono_ms() > w->until)
@@ -204,7 +207,7 @@ static void read_folder(struct search *w, int fd, const struct stat *at, struct 
 		capabilities = 0;
 		fd = open_entry(w, &f, d, &st, &capabilities);
 		if (fd >= 0 && S_ISDIR(st.st_mode)) {
-			read_folder(w, fd, &st, &f);
+			read_folder(w, fd, &st, &f, d->d_name);
 		} else if (fd >= 0 && walk_enter(&f, d->d_name, f.remote)) {
 			take(w, fd, d->d_name, &st, capabilities);
 			watch_leave();
@@ -213,6 +216,7 @@ static void read_folder(struct search *w, int fd, const struct stat *at, struct 
 		}
 	}
 out:
+	free(f.path);
 	closedir(f.dir);
 }
 
@@ -254,7 +258,7 @@ int privileged_scan(struct host *h, struct err *e)
 			continue;
 		w.dev = st.st_dev;
 		w.entries = 0;
-		read_folder(&w, fd, &st, NULL);
+		read_folder(&w, fd, &st, NULL, NULL);
 	}
 	return 0;
 }

@@ -78,11 +78,9 @@ static bool recalled(struct host *h, int dir, const char *folder, const char *na
 /* The folder's path as a prefix of names below our root, when files of it may be recalled; else NULL. */
 static const char *prefix(const struct host *h, const struct folder *f)
 {
-	size_t skip = strlen(h->root_path);
+	const char *path = h->cache ? walk_below(h, f) : NULL;
 
-	if (!h->cache || !f->path || strncmp(f->path, h->root_path, skip) || (f->path[skip] && f->path[skip] != '/'))
-		return NULL;
-	return !strcmp(f->path + skip, "/") ? "" : f->path + skip;
+	return path && !strcmp(path, "/") ? "" : path;
 }
 
 /* An entry that could be code, or a folder. -1 errno, 0: it is none of these. */

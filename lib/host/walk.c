@@ -57,6 +57,15 @@ void walk_name(struct folder *f, const char *called)
 		f->path = buf_strdup(path);
 }
 
+const char *walk_below(const struct host *h, const struct folder *f)
+{
+	size_t skip = strlen(h->root_path);
+
+	if (!f->path || strncmp(f->path, h->root_path, skip) || (f->path[skip] && f->path[skip] != '/'))
+		return NULL;
+	return f->path[skip] ? f->path + skip : "/";
+}
+
 static size_t append(char path[PATH_MAX], size_t k, const char *s)
 {
 	size_t n = strlen(s);
