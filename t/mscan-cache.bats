@@ -440,3 +440,28 @@ read_all_plain() { jq -e '.host.scan.recalled // 0 | . == 0' "$1/case.json" >/de
 		diff <(jq -S 'del(.signs[] | select(.name == "fresh"))' "$f") <(jq -S 'del(.signs[] | select(.name == "fresh"))' "behind/${f#within/}")
 	done
 }
+
+# paths_of NAME: of all code of the case
+paths_of() { find "$1/code" -name about.json -exec jq -r '.paths[]' {} + | sort; }
+
+@test "deep folders: what is recalled bears the same path, from here, from a relative name, and below another root" {
+	local deep=$HOME_OF_FILES/deep/usr/one/two
+	mkdir -p "$deep/three"
+	# the first of a file system is opened, the second by then known without
+	for n in found other; do printf '#!/bin/sh\nexit 7 %s\n' "$n" >"$deep/three/$n"; done
+	sleep 2.1
+	for _ in 1 2; do
+		scan here -i "$IDX" -f "$HOME_OF_FILES/deep"
+		[ "$(paths_of here)" = "$deep/three/found"$'\n'"$deep/three/other" ]
+	done
+	jq -e '.host.scan.recalled == 2' here/case.json
+	(cd "$deep" && mscan -q -i "$IDX" -o "$TMP/c.case" -f ../two)
+	opened relative
+	[ "$(paths_of relative)" = "$deep/three/found"$'\n'"$deep/three/other" ]
+	jq -e '.host.scan.recalled == 2' relative/case.json
+	for _ in 1 2; do
+		mscan -q -i "$IDX" -o c.case -R "$HOME_OF_FILES/deep" -f /usr
+		opened root
+		[ "$(paths_of root)" = /usr/one/two/three/found$'\n'/usr/one/two/three/other ]
+	done
+}
