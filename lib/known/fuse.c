@@ -26,17 +26,22 @@ bool fuse_sound(const struct fuse *f)
 	                    f->size / f->segment > 2 && f->span == f->size - 2 * f->segment);
 }
 
+#define MOST 63u   /* keys on one place: six bits count them, and uniform ones never come near */
+
 /* Places, with how many keys fall on each and which of their probes it is; the keys' hashes. */
 struct peel {
-	uint32_t *count;        /* 4 for each key, the exclusive or of the numbers of their probes below */
+	unsigned char *count;   /* 4 for each key, the exclusive or of the numbers of their probes below */
 	uint64_t *hashes;       /* exclusive or */
 	uint32_t *alone;        /* places with one key */
 	uint64_t *order;        /* keys in the order in which they were taken out */
 	unsigned char *probe;   /* the probe by which each was */
 };
 
-static void fill(const struct fuse *f, struct peel *w, const uint64_t *keys, uint32_t n)
+/* False where so many fall on one place that they cannot be counted. */
+static bool fill(const struct fuse *f, struct peel *w, const uint64_t *keys, uint32_t n)
 {
+	bool over = false;
+
 	memset(w->count, 0, f->size * sizeof(*w->count));
 	memset(w->hashes, 0, f->size * sizeof(*w->hashes));
 	for (uint32_t i = 0; i < n; i++) {
@@ -45,10 +50,12 @@ static void fill(const struct fuse *f, struct peel *w, const uint64_t *keys, uin
 
 		fuse_places(f, hash, at);
 		for (uint32_t k = 0; k < 3; k++) {
-			w->count[at[k]] = (w->count[at[k]] + 4) ^ k;
+			over |= w->count[at[k]] >> 2 == MOST;
+			w->count[at[k]] = (unsigned char)((w->count[at[k]] + 4) ^ k);
 			w->hashes[at[k]] ^= hash;
 		}
 	}
+	return !over;
 }
 
 /* Takes out key after key that stands alone somewhere; how many could be. */
@@ -70,12 +77,13 @@ static uint32_t peel(const struct fuse *f, struct peel *w)
 		w->order[out++] = hash;
 		fuse_places(f, hash, at);
 		for (uint32_t k = 0; k < 3; k++) {
-			uint32_t *c = &w->count[at[k]];
+			unsigned char c = (unsigned char)((w->count[at[k]] ^ k) - 4);
 
-			*c = (*c ^ k) - 4;
+			w->count[at[k]] = c;
 			w->hashes[at[k]] ^= hash;
-			if (*c >> 2 == 1 && k != probe)
-				w->alone[alone++] = at[k];
+			/* Taken back at once where it does not count: no branch that cannot be foreseen. */
+			w->alone[alone] = at[k];
+			alone += c >> 2 == 1 && k != probe;
 		}
 	}
 	return out;
@@ -103,8 +111,7 @@ bool fuse_build(struct fuse *f, const uint64_t *keys, uint32_t n, unsigned char 
 	bool done = false;
 
 	for (f->seed = 1; !done && f->seed <= TRIES; f->seed++) {
-		fill(f, &w, keys, n);
-		done = peel(f, &w) == n;
+		done = fill(f, &w, keys, n) && peel(f, &w) == n;
 		if (done)
 			break;
 	}
