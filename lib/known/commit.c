@@ -134,11 +134,12 @@ out:
 static int put_segment(struct commit *c, const struct index *older, struct err *e)
 {
 	struct build *b = c->b;
+	const struct spread *spread;
 
-	if (build_flush_text(b, e) < 0 || spill_close(b->spill, e) < 0)
+	if (build_flush_text(b, e) < 0 || !(spread = spill_close(b->spill, e)))
 		return -1;
 	c->made = (struct shards){
-		.spill = b->spill, .sources = b->sources, .kept = b->cut || spill_cut(b->spill) ? FORMAT_KEPT : KNOWN_DIGEST,
+		.spread = spread, .sources = b->sources, .kept = b->cut || spread_cut(spread) ? FORMAT_KEPT : KNOWN_DIGEST,
 		.revoked = b->revoked.p, .revocations = b->revoked.len / KNOWN_DIGEST, .older = older, .text = b->text,
 		.text_size = b->text_size, .fd = c->fd, .at = c->at,
 	};

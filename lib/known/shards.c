@@ -1,12 +1,15 @@
 #include "known/shards.h"
+#include "known/shard.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define THREADS 2
+#define SYNC_STEP ((uint64_t)16 * MIB)
 #define SET 0x80000000u   /* a source's number is a place in the unit's lists still */
 
 /* What the threads share. They take units, which are shards of neighbouring parts, and keep their order where it matters. */
@@ -15,6 +18,7 @@ struct work {
 	struct shape shape;
 	unsigned unit_bits;
 	uint64_t hot_size, cold_size, cold_at;
+	uint64_t synced;                /* of the cold part: on its way to the disk */
 	int hot;                        /* an unnamed file */
 	unsigned char *rows;
 	pthread_mutex_t lock;
@@ -24,10 +28,11 @@ struct work {
 	struct err err;
 };
 
+/* A thread's, for one unit after the other: what it takes is taken once. */
 struct unit {
 	uint32_t number;
-	struct entry *p;
-	size_t n;
+	struct entry *loaded, *p;       /* each with room for `room` */
+	size_t n, room;
 	struct buf lists;               /* uint32_t: how many vouch for a digest, and who */
 	struct buf hot, cold;
 	uint64_t names, again;
@@ -55,23 +60,24 @@ int shards_put(int fd, const void *p, size_t n, uint64_t at, struct err *e)
 
 static int load(const struct work *w, struct unit *u, struct err *e)
 {
-	uint32_t parts = SPILL_PARTS >> w->unit_bits, first = u->number * parts;
-	struct entry *work;
+	uint32_t parts = SPREAD_PARTS >> w->unit_bits, first = u->number * parts;
 	size_t n = 0;
 
 	for (uint32_t i = 0; i < parts; i++)
-		n += (size_t)spill_part_count(w->m->spill, first + i);
-	u->p = buf_realloc(NULL, n + 1, sizeof(*u->p));
-	for (uint32_t i = 0; i < parts; i++) {
-		if (spill_load(w->m->spill, first + i, u->p + u->n, e) < 0)
-			return -1;
-		u->n += (size_t)spill_part_count(w->m->spill, first + i);
+		n += (size_t)spread_part_count(w->m->spread, first + i);
+	if (n > u->room) {
+		free(u->p);
+		free(u->loaded);
+		u->room = n + n / 8;
+		u->p = buf_realloc(NULL, u->room, sizeof(*u->p));
+		u->loaded = buf_realloc(NULL, u->room, sizeof(*u->loaded));
 	}
-	for (size_t i = 0; i < n && w->m->kept < KNOWN_DIGEST; i++)
-		memset(u->p[i].digest + w->m->kept, 0, KNOWN_DIGEST - w->m->kept);
-	work = buf_realloc(NULL, n + 1, sizeof(*work));
-	spill_sort(u->p, work, n, w->unit_bits);
-	free(work);
+	for (uint32_t i = 0; i < parts; i++) {
+		if (spread_load(w->m->spread, first + i, u->loaded + u->n, w->m->kept, e) < 0)
+			return -1;
+		u->n += (size_t)spread_part_count(w->m->spread, first + i);
+	}
+	spread_sort(u->loaded, u->p, n, w->unit_bits);
 	return 0;
 }
 
@@ -150,119 +156,6 @@ static int number_sets(struct shards *m, struct unit *u, struct err *e)
 
 /* ---- shards ---- */
 
-static unsigned char *room(struct buf *b, uint64_t n)
-{
-	unsigned char *p;
-
-	buf_reserve(b, (size_t)n);
-	p = b->p + b->len;
-	memset(p, 0, (size_t)n);
-	b->len += (size_t)n;
-	return p;
-}
-
-static void measure(struct shard *t, const struct entry *p, uint32_t n)
-{
-	uint32_t most = 0;
-	bool one = true;
-
-	memset(t, 0, sizeof(*t));
-	t->count = n;
-	for (uint32_t i = 0; i < n; i++) {
-		most = p[i].source > most ? p[i].source : most;
-		one &= p[i].source == p[0].source;
-		if (p[i].name != FORMAT_NO_NAME)
-			t->names = p[i].digest;   /* any: segment_lay_out puts it right */
-	}
-	t->directory_width = n < 65536 ? 2 : 4;
-	t->source_width = one ? 0 : most < 256 ? 1 : most < 65536 ? 2 : 4;
-}
-
-/* The filter at p, or none where it cannot be made. */
-static void make_filter(struct shard *t, const struct entry *p, struct buf *hot)
-{
-	uint64_t *keys = buf_realloc(NULL, (size_t)t->count + 1, sizeof(*keys));
-	uint32_t n = 0;
-	size_t before = hot->len;
-
-	for (uint32_t i = 0; i < t->count; i++) {
-		uint64_t key = fuse_key(p[i].digest);
-
-		if (!n || keys[n - 1] != key)
-			keys[n++] = key;
-	}
-	fuse_shape(&t->fuse, n);
-	if (!fuse_build(&t->fuse, keys, n, room(hot, t->fuse.size))) {
-		hot->len = before;
-		t->fuse = (struct fuse){.segment = 1};
-	}
-	free(keys);
-}
-
-static void make_directory(const struct shape *h, const struct shard *t, const struct entry *p, unsigned char *to)
-{
-	uint64_t places = (uint64_t)1 << (h->place_bits - h->shard_bits), next = 0;
-
-	for (uint32_t i = 0; i < t->count; i++) {
-		uint64_t place = format_bits(format_key(p[i].digest), h->shard_bits, h->place_bits - h->shard_bits);
-
-		for (; next <= place; next++)
-			format_put(to + next * t->directory_width, i, t->directory_width);
-	}
-	for (; next < places; next++)
-		format_put(to + next * t->directory_width, t->count, t->directory_width);
-}
-
-static void make_entries(const struct shape *h, struct shard *t, const struct entry *p, unsigned char *cold)
-{
-	unsigned char *tails = cold, *sources, *names;
-
-	segment_lay_out(h, t, cold, cold);
-	sources = cold + (t->sources - cold);
-	names = t->names ? cold + (t->names - cold) : NULL;
-	for (uint32_t i = 0; i < t->count; i++) {
-		memcpy(tails + (size_t)i * h->tail, p[i].digest + h->skip, h->tail);
-		format_put(sources + (size_t)i * t->source_width, p[i].source, t->source_width);
-		if (names)
-			format_put32(names + (size_t)i * 4, p[i].name);
-	}
-	if (!t->source_width)
-		format_put32(sources, t->count ? p[0].source : 0);
-}
-
-static void make_shard(const struct work *w, struct unit *u, const struct entry *p, uint32_t n, unsigned char *row)
-{
-	const struct shape *h = &w->shape;
-	struct digest *d = digest_new();
-	char hex[DIGEST_HEX];
-	struct shard t;
-	size_t hot = u->hot.len, cold = u->cold.len;
-	unsigned log = 0;
-
-	measure(&t, p, n);
-	make_filter(&t, p, &u->hot);
-	room(&u->hot, segment_hot_size(h, &t) - t.fuse.size);
-	make_directory(h, &t, p, u->hot.p + hot + t.fuse.size);
-	room(&u->cold, segment_cold_size(h, &t));
-	row[ROW_NAMES] = t.names != NULL;
-	make_entries(h, &t, p, u->cold.p + cold);
-	digest_add(d, u->hot.p + hot, u->hot.len - hot);
-	digest_add(d, u->cold.p + cold, u->cold.len - cold);
-	digest_end(d, hex);
-	digest_free(d);
-	while ((uint32_t)1 << log < t.fuse.segment)
-		log++;
-	format_put64(row + ROW_HOT, hot);      /* in the unit: write_unit makes it the segment's */
-	format_put64(row + ROW_COLD, cold);
-	format_put32(row + ROW_COUNT, n);
-	format_put32(row + ROW_FILTER, t.fuse.size);
-	format_put32(row + ROW_SEED, t.fuse.seed);
-	row[ROW_SEGMENT_LOG] = (unsigned char)log;
-	row[ROW_DIRECTORY_WIDTH] = (unsigned char)t.directory_width;
-	row[ROW_SOURCE_WIDTH] = (unsigned char)t.source_width;
-	digest_unhex(hex, row + ROW_SUM, KNOWN_DIGEST);
-}
-
 static uint32_t shards_of_unit(const struct work *w)
 {
 	return (uint32_t)1 << (w->shape.shard_bits - w->unit_bits);
@@ -281,8 +174,21 @@ static void make_shards(const struct work *w, struct unit *u)
 	for (uint32_t i = 0; i < shards; i++, from = to) {
 		while (to < u->n && format_bits(format_key(u->p[to].digest), 0, w->shape.shard_bits) == first + i)
 			to++;
-		make_shard(w, u, u->p + from, (uint32_t)(to - from), row_of(w, first + i));
+		shard_make(&w->shape, u->p + from, (uint32_t)(to - from), &u->hot, &u->cold, row_of(w, first + i));
 	}
+}
+
+/* Has the disk begin with what is written, so that the sync at the end waits for little. */
+static void begin_sync(struct work *w)
+{
+	uint64_t more = (w->cold_size - w->synced) / SYNC_STEP * SYNC_STEP;
+
+	if (!more)
+		return;
+	/* It is no promise: what it cannot do, the sync does. */
+	if (sync_file_range(w->m->fd, (off64_t)(w->m->at + w->cold_at + w->synced), (off64_t)more, SYNC_FILE_RANGE_WRITE) < 0)
+		msg_debug("the index is written to the disk at the end only");
+	w->synced += more;
 }
 
 static int write_unit(struct work *w, struct unit *u, struct err *e)
@@ -301,6 +207,7 @@ static int write_unit(struct work *w, struct unit *u, struct err *e)
 	}
 	w->hot_size += u->hot.len;
 	w->cold_size += u->cold.len;
+	begin_sync(w);
 	w->m->count += u->n;
 	w->m->names += u->names;
 	w->m->again += u->again;
@@ -343,21 +250,30 @@ static int run_unit(struct work *w, struct unit *u, struct err *e)
 	return pass_turn(w, &w->write_turn, mine ? write_unit(w, u, e) : -1);
 }
 
+static bool take_unit(struct work *w, struct unit *u)
+{
+	bool more;
+
+	pthread_mutex_lock(&w->lock);
+	u->number = w->next++;
+	more = !w->failed && u->number < (uint32_t)1 << w->unit_bits;
+	pthread_mutex_unlock(&w->lock);
+	buf_clear(&u->lists);
+	buf_clear(&u->hot);
+	buf_clear(&u->cold);
+	u->n = 0;
+	u->names = u->again = 0;
+	return more;
+}
+
 static void *run(void *ctx)
 {
 	struct work *w = ctx;
+	struct unit u = {0};
 
-	for (;;) {
-		struct unit u = {0};
+	while (take_unit(w, &u)) {
 		struct err e = {0};
-		bool done;
 
-		pthread_mutex_lock(&w->lock);
-		u.number = w->next++;
-		done = w->failed || u.number >= (uint32_t)1 << w->unit_bits;
-		pthread_mutex_unlock(&w->lock);
-		if (done)
-			return NULL;
 		if (run_unit(w, &u, &e) < 0) {
 			pthread_mutex_lock(&w->lock);
 			w->failed = true;
@@ -366,11 +282,13 @@ static void *run(void *ctx)
 			pthread_cond_broadcast(&w->turned);
 			pthread_mutex_unlock(&w->lock);
 		}
-		free(u.p);
-		buf_free(&u.lists);
-		buf_free(&u.hot);
-		buf_free(&u.cold);
 	}
+	free(u.p);
+	free(u.loaded);
+	buf_free(&u.lists);
+	buf_free(&u.hot);
+	buf_free(&u.cold);
+	return NULL;
 }
 
 static int run_all(struct work *w, struct err *e)
@@ -455,8 +373,8 @@ int shards_make(struct shards *m, struct err *e)
 
 	if (w.hot < 0)
 		return -1;
-	segment_shape(&w.shape, spill_count(m->spill), m->kept);
-	w.unit_bits = w.shape.shard_bits < SPILL_BITS ? w.shape.shard_bits : SPILL_BITS;
+	segment_shape(&w.shape, spread_count(m->spread), m->kept);
+	w.unit_bits = w.shape.shard_bits < SPREAD_BITS ? w.shape.shard_bits : SPREAD_BITS;
 	m->head_size = FORMAT_HEAD + ((uint64_t)FORMAT_ROW << w.shape.shard_bits);
 	m->count = m->names = m->again = 0;
 	w.cold_at = format_round(m->head_size, FORMAT_PAGE);

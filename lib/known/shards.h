@@ -4,11 +4,11 @@
 
 #include "known/segment.h"
 #include "known/sources.h"
-#include "known/spill.h"
+#include "known/spread.h"
 #include "known/state.h"
 
 struct shards {
-	const struct spill *spill;      /* closed */
+	const struct spread *spread;    /* closed */
 	struct sources *sources;
 	unsigned kept;
 	const unsigned char *revoked;   /* in order; what is among them is left out */
