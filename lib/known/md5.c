@@ -33,7 +33,39 @@ void md5_begin(struct md5 *m, unsigned lane)
 	(STEP(f, a, b, c, d, k0, s0, i), STEP(f, d, a, b, c, k1, s1, (i) + 1), STEP(f, c, d, a, b, k2, s2, (i) + 2), \
 	 STEP(f, b, c, d, a, k3, s3, (i) + 3))
 
-/* Inlined twice below: for what the compiler was told of, and for processors with AVX2. */
+#define PAIRS(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#define LOW(a, b) PAIRS(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
+#define HIGH(a, b) PAIRS(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
+#define LOW2(a, b) PAIRS(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
+#define HIGH2(a, b) PAIRS(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
+#define LOW4(a, b) PAIRS(a, b, 0, 1, 2, 3, 8, 9, 10, 11)
+#define HIGH4(a, b) PAIRS(a, b, 4, 5, 6, 7, 12, 13, 14, 15)
+
+/* Eight words of each lane, turned into eight vectors that have one of each. */
+static inline __attribute__((always_inline)) void turn(const unsigned char *const data[MD5_LANES], size_t at, lanes *word)
+{
+	lanes r[MD5_LANES], s[MD5_LANES], t[MD5_LANES];
+
+	for (unsigned i = 0; i < MD5_LANES; i++)
+		memcpy(&r[i], data[i] + at, sizeof(r[i]));
+	for (unsigned i = 0; i < MD5_LANES; i += 2) {
+		s[i] = LOW(r[i], r[i + 1]);
+		s[i + 1] = HIGH(r[i], r[i + 1]);
+	}
+	for (unsigned i = 0; i < MD5_LANES; i += 4) {
+		t[i] = LOW2(s[i], s[i + 2]);
+		t[i + 1] = HIGH2(s[i], s[i + 2]);
+		t[i + 2] = LOW2(s[i + 1], s[i + 3]);
+		t[i + 3] = HIGH2(s[i + 1], s[i + 3]);
+	}
+	for (unsigned i = 0; i < MD5_LANES / 2; i++) {
+		word[i] = LOW4(t[i], t[i + 4]);
+		word[i + 4] = HIGH4(t[i], t[i + 4]);
+	}
+}
+
+/* Inlined below: for what the compiler was told of, for processors with AVX2, and for those that have AVX-512's rotation and its
+ * function of three operands for vectors of this size. */
 static inline __attribute__((always_inline)) void blocks(struct md5 *m, const unsigned char *const data[MD5_LANES], size_t n)
 {
 	lanes state[4], word[16];
@@ -42,13 +74,8 @@ static inline __attribute__((always_inline)) void blocks(struct md5 *m, const un
 	for (size_t at = 0; n; n--, at += MD5_BLOCK) {
 		lanes a = state[0], b = state[1], c = state[2], d = state[3];
 
-		for (unsigned lane = 0; lane < MD5_LANES; lane++) {
-			uint32_t w[16];
-
-			memcpy(w, data[lane] + at, sizeof(w));
-			for (unsigned k = 0; k < 16; k++)
-				word[k][lane] = w[k];
-		}
+		for (unsigned half = 0; half < 2; half++)
+			turn(data, at + half * sizeof(lanes), word + half * MD5_LANES);
 		FOUR(F, 0, 1, 2, 3, 7, 12, 17, 22, 0);
 		FOUR(F, 4, 5, 6, 7, 7, 12, 17, 22, 4);
 		FOUR(F, 8, 9, 10, 11, 7, 12, 17, 22, 8);
@@ -78,6 +105,12 @@ __attribute__((target("avx2"))) static void blocks_avx2(struct md5 *m, const uns
 	blocks(m, data, n);
 }
 
+__attribute__((target("avx512f,avx512vl"))) static void blocks_avx512(struct md5 *m,
+                                                                                          const unsigned char *const data[MD5_LANES], size_t n)
+{
+	blocks(m, data, n);
+}
+
 static void blocks_any(struct md5 *m, const unsigned char *const data[MD5_LANES], size_t n)
 {
 	blocks(m, data, n);
@@ -85,7 +118,9 @@ static void blocks_any(struct md5 *m, const unsigned char *const data[MD5_LANES]
 
 void md5_blocks(struct md5 *m, const unsigned char *const data[MD5_LANES], size_t n)
 {
-	if (__builtin_cpu_supports("avx2"))
+	if (__builtin_cpu_supports("avx512vl"))
+		blocks_avx512(m, data, n);
+	else if (__builtin_cpu_supports("avx2"))
 		blocks_avx2(m, data, n);
 	else
 		blocks_any(m, data, n);
