@@ -32,7 +32,7 @@ USES_garden   := confine base
 USES_listing  := casefile judge base
 USES_link     := trust base
 USES_pack     := trust casefile base
-USES_centre   := trust casefile base
+USES_centre   := trust casefile known base
 USES_host     := code confine judge known base
 USES_agent    := link trust casefile base
 USES_remedy   := code confine casefile base
@@ -58,13 +58,13 @@ TOOL_mwhite  := known trust casefile base
 TOOL_mpack   := pack trust casefile base
 TOOL_mls     := listing judge casefile base
 TOOL_msend   := agent link trust casefile base
-TOOL_mrecv   := link centre confine trust casefile base
+TOOL_mrecv   := link centre confine trust casefile known base
 TOOL_mkey    := trust base
 TOOL_mnicter := micro garden code confine judge casefile base
 TOOL_mgen    := remedy code confine casefile base
 TOOL_mverify := proof garden confine trust casefile base
 TOOL_magent  := agent link trust casefile base
-TOOL_mcenter := centre trust casefile base
+TOOL_mcenter := centre trust casefile known base
 
 # Helpers parse hostile bytes in processes of their own; they stand in libexec.
 HELPERS := helper-static helper-garden

@@ -18,8 +18,8 @@ static const char usage[] =
 "Examples:\n"
 "  magent run -c /etc/muss/agent.conf\n"
 "  magent status -j -c /etc/muss/agent.conf | jq -r 'select(.plan) | .plan'\n"
-"Exit: 0 nothing was found, or all of it is gone; 1 an answer was refused, there is no remover, or something is left; 64\n"
-"  usage; 65 bad data; 66 no such plan; 69 no such centre; 74 input or output; 75 not yet answered, no network, or another\n"
+"Exit: 0 nothing was found, or all of it is gone; 1 an answer or a delta was refused, there is no remover, or something is left;\n"
+"  64 usage; 65 bad data; 66 no such plan; 69 no such centre; 74 input or output; 75 not yet answered, no network, or another\n"
 "  run is under way; 76 not our protocol; 77 not permitted; 78 configuration.\n";
 
 int main(int argc, char **argv)

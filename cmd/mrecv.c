@@ -131,6 +131,11 @@ static int op_answer(void *ctx, const char *peer, const char *id, int *fd, struc
 	return spool_answer(((struct mrecv *)ctx)->spool, peer, id, fd, e);
 }
 
+static int op_delta(void *ctx, const char *id, uint64_t from, int *fd, struct err *e)
+{
+	return deltas_open(((struct mrecv *)ctx)->spool, id, from, fd, e);
+}
+
 static void op_log(void *ctx, const struct server_event *ev)
 {
 	const struct mrecv *m = ctx;
@@ -210,7 +215,8 @@ static void hold_signals(void)
 static int run(struct mrecv *m, struct err *e)
 {
 	const struct server_ops ops = { .ctx = m, .has = op_has, .received = op_received, .begin = op_begin, .drop = op_drop, .check = op_check,
-		.check_fd = op_check_fd, .checked = op_checked, .cancel = op_cancel, .answer = op_answer, .log = op_log };
+		.check_fd = op_check_fd, .checked = op_checked, .cancel = op_cancel, .answer = op_answer,
+		.delta = op_delta, .log = op_log };
 	struct tls *tls = tls_open(&m->files, true, e);
 	unsigned port = 0;
 	int fd = -1, rc = -1;

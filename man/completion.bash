@@ -10,7 +10,7 @@ _muss()
 	mkey) verbs="init issue request sign revoke" ;;
 	mnicter) verbs="micro" ;;
 	magent) verbs="run status undo" ;;
-	mcenter) verbs="run status" ;;
+	mcenter) verbs="run status publish" ;;
 	*) verbs= ;;
 	esac
 	if [ -n "$verbs" ] && [ "$COMP_CWORD" -eq 1 ] && [[ $cur != -* ]]; then

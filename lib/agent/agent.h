@@ -26,6 +26,7 @@ struct agent_config {
 	bool background;         /* scan only when the machine has nothing else to do */
 	bool apply;              /* no: fetch and check only */
 	bool rescan;
+	bool deltas;             /* yes: `known` follows the deltas that the centre publishes for it */
 };
 int config_load(const char *path, struct agent_config *c, struct err *e);
 void config_free(struct agent_config *c);
@@ -75,5 +76,10 @@ int send_run(const struct send_options *o, const char *path, struct err *e);
  * yet; EX_NO the centre does not know the case; 65 the answer is not whole or for another case; else as send_run.
  */
 int fetch_run(const struct send_options *o, const char *id, struct err *e);
+/*
+ * The delta that leads on from version `from` of the whitelist index `id`, as the centre has it: who applies it verifies it. -1:
+ * EX_NO there is none newer, or the centre knows no such index; 65 it has only later ones; 69 it hands out none; else as send_run.
+ */
+int fetch_delta(const struct send_options *o, const char *id, uint64_t from, struct err *e);
 
 #endif

@@ -23,6 +23,7 @@
 	{ "background", CONF_BOOL, &(c)->background, false, 0, 0 }, \
 	{ "apply", CONF_BOOL, &(c)->apply, false, 0, 0 }, \
 	{ "rescan", CONF_BOOL, &(c)->rescan, false, 0, 0 }, \
+	{ "deltas", CONF_BOOL, &(c)->deltas, false, 0, 0 }, \
 }
 
 int config_load(const char *path, struct agent_config *c, struct err *e)
@@ -36,6 +37,10 @@ int config_load(const char *path, struct agent_config *c, struct err *e)
 	if (conf_load(path, keys, sizeof(keys) / sizeof(*keys), e) < 0) {
 		config_free(c);
 		return -1;
+	}
+	if (c->deltas && !c->known) {
+		config_free(c);
+		return err_set(e, EX_CONFIG, "%s: 'deltas yes' wants 'known', the index that is to follow them", err_q(path));
 	}
 	if (!c->environment)
 		c->environment = buf_strdup("host");

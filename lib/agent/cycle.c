@@ -307,10 +307,22 @@ static int new_cycle(struct cycle *k, struct err *e)
 	return journal_add(k->d, &r, e) < 0 ? -1 : advance(k, &r, e);
 }
 
+/* The whitelist first, so that what is scanned is held against the newest. What cannot be done costs no scan: the index is one
+ * still. 0 or EX_NO. */
+static int follow_deltas(struct cycle *k)
+{
+	struct err e = { 0 };
+	int rc = k->c->deltas ? deltas_follow(k->c, k->d, &e) : 0;
+
+	if (rc < 0)
+		msg_warn("the whitelist stays as it is: %s", e.msg);
+	return rc < 0 ? 0 : rc;
+}
+
 int cycle_run(const struct agent_config *c, struct err *e)
 {
 	struct cycle k = { .c = c };
-	int lock = journal_lock(c, e), rc = -1, worst;
+	int lock = journal_lock(c, e), rc = -1, worst, deltas;
 
 	if (lock < 0)
 		return -1;
@@ -319,12 +331,15 @@ int cycle_run(const struct agent_config *c, struct err *e)
 	if (!(k.d = journal_open(c, e)) || !(k.v = verify_open(c->authority, c->revoked, e)))
 		goto out;
 	sweep_outgoing(&k);
+	deltas = follow_deltas(&k);
 	worst = finish_open(&k, e);
 	if (worst < 0)
 		goto out;
 	rc = new_cycle(&k, e);
 	if (rc >= 0 && worst > rc)
 		rc = worst;
+	if (rc >= 0 && deltas > rc)
+		rc = deltas;
 out:
 	verify_free(k.v);
 	db_close(k.d);

@@ -31,6 +31,8 @@ int journal_find(struct db *d, const char *column, const char *value, struct row
 /* The newest version of a certificate that was accepted; 0: none. */
 int journal_newest(struct db *d, int64_t *version, struct err *e);
 int journal_accept(struct db *d, int64_t version, struct err *e);
+/* What became of a delta to that version of the index of this id: the newest of each index is told with the history. */
+int journal_delta(struct db *d, const char *index, uint64_t version, const char *state, const char *text, struct err *e);
 /* One run at a time: a descriptor to close, or -1 (75). */
 int journal_lock(const struct agent_config *c, struct err *e);
 char *journal_path(const struct agent_config *c, const char *folder, const char *name, const char *suffix);
@@ -69,10 +71,20 @@ int tools_scan(const struct agent_config *c, struct row *r, struct err *e);
 int tools_rescan(const struct agent_config *c, const json_t *codes, json_t *found, struct err *e);
 int tools_send(const struct agent_config *c, const char *id, struct err *e);
 int tools_fetch(const struct agent_config *c, const char *id, struct err *e);   /* into incoming/; 75 not yet */
+/* The id and the version of the whitelist's index. */
+int tools_index(const struct agent_config *c, char id[ID], uint64_t *version, struct err *e);
+/* The delta from that version on, to a file; EX_NO: none newer, or the centre knows no such index. */
+int tools_delta(const struct agent_config *c, const char *id, uint64_t from, const char *to, struct err *e);
+/* Into the whitelist's index, when all that mwhite checks holds. */
+int tools_apply(const struct agent_config *c, const char *delta, struct err *e);
 /* Runs the open remover; what it prints goes to `report`. Its exit code, or -1. */
 int tools_remover(const struct agent_config *c, int remover, const char *what, struct buf *report, struct err *e);
 /* A signed case with the report in outgoing/; its id in r->report. */
 int tools_report(const struct agent_config *c, struct row *r, const json_t *case_json, const json_t *report, struct err *e);
+
+/* deltas.c: has the whitelist's index follow what the centre published. 0; EX_NO: one was refused, or is missing; -1 it may do
+ * better later. The index is as it was or newer, and the reason in the journal. */
+int deltas_follow(const struct agent_config *c, struct db *d, struct err *e);
 
 /* removal.c: checks again, runs, stores reports/PLAN.json (apply) or PLAN.undo.json. 0, EX_NO something remains, -1. */
 int removal_run(const struct agent_config *c, struct verifier *v, struct db *d, struct row *r, bool undo, struct err *e);

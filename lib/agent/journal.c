@@ -12,7 +12,9 @@ static const char schema[] =
 	" report TEXT NOT NULL, state TEXT NOT NULL, started INTEGER NOT NULL, changed INTEGER NOT NULL, codes INTEGER NOT NULL,"
 	" attempts INTEGER NOT NULL, remaining INTEGER NOT NULL, text TEXT NOT NULL);"
 	"CREATE TABLE IF NOT EXISTS event(n INTEGER PRIMARY KEY, id TEXT NOT NULL, time INTEGER NOT NULL, state TEXT NOT NULL, text TEXT NOT NULL);"
-	"CREATE TABLE IF NOT EXISTS newest(one INTEGER PRIMARY KEY CHECK(one = 1), version INTEGER NOT NULL);";
+	"CREATE TABLE IF NOT EXISTS newest(one INTEGER PRIMARY KEY CHECK(one = 1), version INTEGER NOT NULL);"
+	"CREATE TABLE IF NOT EXISTS delta(n INTEGER PRIMARY KEY, id TEXT NOT NULL, version INTEGER NOT NULL, time INTEGER NOT NULL,"
+	" state TEXT NOT NULL, text TEXT NOT NULL);";
 
 #define COLUMNS "id, host, plan, report, state, started, changed, codes, attempts, remaining, text"
 
@@ -176,6 +178,41 @@ int journal_accept(struct db *d, int64_t version, struct err *e)
 		      "i", version);
 }
 
+int journal_delta(struct db *d, const char *index, uint64_t version, const char *state, const char *text, struct err *e)
+{
+	return db_run(d, e, "INSERT INTO delta(id, version, time, state, text) VALUES(?, ?, ?, ?, ?)", "siiss", index, (int64_t)version,
+		      clock_now(), state, text);
+}
+
+static void print_delta(struct db_row *q, bool json)
+{
+	const char *id = db_text(q, 0), *state = db_text(q, 3), *text = db_text(q, 4);
+	char when[CLOCK_RFC3339];
+
+	clock_rfc3339(db_int(q, 2), when);
+	if (json) {
+		json_t *j = json_pack("{ss* sI ss ss* ss*}", "index", id, "version", (json_int_t)db_int(q, 1), "changed", when, "state", state, "text", text);
+
+		jsonio_print(stdout, j);
+		json_decref(j);
+	} else {
+		printf("%-20s  %-13s  %5s  %-32s  %s\n", when, state ? state : "", "index", id ? id : "", text ? text : "");
+	}
+}
+
+/* The newest word on each index. */
+static int print_deltas(struct db *d, bool json, struct err *e)
+{
+	struct db_row *q = db_query(d, e, "SELECT id, version, time, state, text FROM delta WHERE n IN (SELECT max(n) FROM delta GROUP BY id)"
+		" ORDER BY n DESC", "");
+	int rc = q ? 0 : -1;
+
+	while (q && (rc = db_next(q, e)) > 0)
+		print_delta(q, json);
+	db_done(q);
+	return rc;
+}
+
 static void print_row(const struct row *r, bool json)
 {
 	char started[CLOCK_RFC3339], changed[CLOCK_RFC3339];
@@ -216,6 +253,8 @@ int journal_print(const struct agent_config *c, bool json, struct err *e)
 		print_row(&r, json);
 	}
 	db_done(q);
+	if (rc == 0 && d)
+		rc = print_deltas(d, json, e);
 	db_close(d);
 	free(path);
 	return rc;

@@ -204,6 +204,69 @@ int tools_fetch(const struct agent_config *c, const char *id, struct err *e)
 	return rc;
 }
 
+int tools_index(const struct agent_config *c, char id[ID], uint64_t *version, struct err *e)
+{
+	const char *info[] = { "mwhite", "-q", "info", "-j", "-d", c->known, NULL };
+	struct pipeline_stage stage = { .argv = info };
+	struct buf b = { 0 };
+	json_t *j = NULL;
+	size_t failed;
+	int fd = io_tmp(e), rc = -1;
+
+	if (fd < 0)
+		return -1;
+	if (pipeline_run(&stage, 1, -1, fd, (int)(c->timeout * 1000), &failed, e) < 0)
+		goto out;
+	if (lseek(fd, 0, SEEK_SET) < 0 || io_slurp(fd, CAP_JSON, &b, "what mwhite says", e) < 0 || !(j = jsonio_parse(b.p, b.len, "what mwhite says", e)))
+		goto out;
+	if (!id_ok(jsonio_str(j, "id")) || jsonio_int(j, "delta", -1) < 0) {
+		err_set(e, EX_SOFTWARE, "mwhite info tells no id and version of %s", err_q(c->known));
+		goto out;
+	}
+	memcpy(id, jsonio_str(j, "id"), ID);
+	*version = (uint64_t)jsonio_int(j, "delta", 0);
+	rc = 0;
+out:
+	json_decref(j);
+	buf_free(&b);
+	close(fd);
+	return rc;
+}
+
+int tools_delta(const struct agent_config *c, const char *id, uint64_t from, const char *to, struct err *e)
+{
+	char *state = buf_printf("%s/link", c->state), *which = buf_printf("%s:%llu", id, (unsigned long long)from);
+	struct args a;
+	struct pipeline_stage stage = { .argv = a.v };
+	size_t failed;
+	int rc = io_mkdirs(state, 0700, e);
+
+	link_args(c, &a, state);
+	add(&a, "-o"), add(&a, to);
+	add(&a, "--delta"), add(&a, which);
+	add(&a, c->centre);
+	if (rc == 0)
+		rc = pipeline_run(&stage, 1, -1, -1, -1, &failed, e);
+	free(state);
+	free(which);
+	return rc;
+}
+
+int tools_apply(const struct agent_config *c, const char *delta, struct err *e)
+{
+	struct args a = { 0 };
+	struct pipeline_stage stage = { .argv = a.v };
+	size_t failed;
+
+	add(&a, "mwhite"), add(&a, "-q"), add(&a, "apply");
+	add(&a, "-d"), add(&a, c->known);
+	add(&a, "-a"), add(&a, c->authority);
+	if (c->revoked)
+		add(&a, "-l"), add(&a, c->revoked);
+	add(&a, delta);
+	return pipeline_run(&stage, 1, -1, -1, (int)(c->timeout * 1000), &failed, e);
+}
+
 int tools_remover(const struct agent_config *c, int remover, const char *what, struct buf *report, struct err *e)
 {
 	static const char *const clean[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", NULL };

@@ -9,6 +9,7 @@
  *   store/<aa>/<sha256>.cms   sealed bodies by the digest of the plain one; store/new/ holds those of a check under way
  *   out/<case id>.case        answers
  *   done/, failed/            the flow's
+ *   deltas/<index id>/<version>.delta  signed changes of whitelist indices, by the version each leads to
  */
 #ifndef CENTRE_H
 #define CENTRE_H
@@ -51,6 +52,14 @@ int spool_answer(struct spool *s, const char *owner, const char *id, int *fd, st
 int spool_owner(struct spool *s, const char *id, struct spool_upload *u, char time[CLOCK_RFC3339], struct err *e);
 /* As err_sys, but a full disk is 75: it may have room later. */
 int spool_sys(struct err *e, const char *fmt, ...) PRINTF(2, 3);
+
+/* ---- deltas.c: signed changes of whitelist indices, as the front end hands them out ---- */
+
+/* The one that leads on from version `from` of the index of this id. 1: *fd reads it; 0: there is none newer; -1: EX_NO nothing was
+ * published for this index, 65 this one is not here, though later ones are. */
+int deltas_open(struct spool *s, const char *id, uint64_t from, int *fd, struct err *e);
+/* The newest version that was published for this index; 0: none. */
+int deltas_newest(struct spool *s, const char *id, uint64_t *newest, struct err *e);
 
 /* ---- store.c: sealed bodies ---- */
 

@@ -67,6 +67,15 @@ int reply_write(const struct reply *r, int in, int out, struct err *e);
 /* The centre's own copy: all of the analysis, without the samples' bytes (done/ and store/ hold them, sealed). */
 int reply_archive(int in, int out, struct err *e);
 
+/* ---- publish.c: deltas that a signer made, into the spool ---- */
+
+/*
+ * Verifies each of the deltas (NULL behind the last), in order, and puts it where the front end hands it out. One that was
+ * published before is well. -1: 65 damaged, its version is not the next one, or another one was published as it; 77 not
+ * signed by a signer of the authority, or expired.
+ */
+int publish_run(const struct flow_config *c, char *const *paths, struct err *e);
+
 /* ---- flow.c ---- */
 
 /*

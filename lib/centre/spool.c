@@ -12,7 +12,7 @@
 #define SPARE (16 * MIB)      /* left free for the flow's own records */
 #define NAME 96
 
-static const char *const folders[] = { "in", "part", "owner", "store", "store/new", "out", "done", "failed" };
+static const char *const folders[] = { "in", "part", "owner", "store", "store/new", "out", "done", "failed", "deltas" };
 
 int spool_sys(struct err *e, const char *fmt, ...)
 {

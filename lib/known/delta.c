@@ -212,26 +212,40 @@ static int check_order(const struct delta *d, const struct index *x, uint64_t fr
 	return 0;
 }
 
-static int check_terms(const struct delta *d, const struct index *x, struct err *e)
+/* What the manifest says; all but `signer`. */
+static int take_terms(const struct delta *d, struct delta_terms *t, struct err *e)
 {
 	const char *base = jsonio_str(d->terms, "base"), *end = jsonio_str(d->terms, "expires");
 	json_int_t from = jsonio_int(d->terms, "from", -1), version = jsonio_int(d->terms, "version", -1);
+	unsigned char id[FORMAT_ID];
+
+	if (!base || strlen(base) != 2 * (size_t)FORMAT_ID || digest_unhex(base, id, sizeof(id)) < 0 || from < 0 || version <= from || !end ||
+	    clock_parse(end, &t->expires) < 0)
+		return damaged(d, "its manifest is incomplete", e);
+	digest_tohex(id, sizeof(id), t->base);
+	t->from = (uint64_t)from;
+	t->version = (uint64_t)version;
+	return 0;
+}
+
+static int check_terms(const struct delta *d, const struct index *x, struct err *e)
+{
+	struct delta_terms t = {0};
 	char id[2 * FORMAT_ID + 1];
-	int64_t until;
 
 	digest_tohex(x->id, FORMAT_ID, id);
-	if (!base || from < 0 || version <= from || !end || clock_parse(end, &until) < 0)
-		return damaged(d, "its manifest is incomplete", e);
-	if (strcmp(base, id))
-		return err_set(e, EX_NOPERM, "%s is for the index with the id %s, not for %s, whose id is %s", err_q(d->path), err_q(base),
-			err_q(x->path), id);
-	if (check_order(d, x, (uint64_t)from, (uint64_t)version, e) < 0)
+	if (take_terms(d, &t, e) < 0)
 		return -1;
-	if (until <= clock_now())
-		return err_set(e, EX_NOPERM, "%s expired at %s", err_q(d->path), err_q(end));
-	if ((uint64_t)from > x->delta)
+	if (strcmp(t.base, id))
+		return err_set(e, EX_NOPERM, "%s is for the index with the id %s, not for %s, whose id is %s", err_q(d->path), err_q(t.base),
+			err_q(x->path), id);
+	if (check_order(d, x, t.from, t.version, e) < 0)
+		return -1;
+	if (t.expires <= clock_now())
+		return err_set(e, EX_NOPERM, "%s expired at %s", err_q(d->path), err_q(jsonio_str(d->terms, "expires")));
+	if (t.from > x->delta)
 		return err_set(e, EX_TEMPFAIL, "%s leads from version %llu, and %s has version %llu: the deltas between come first",
-			err_q(d->path), (unsigned long long)from, err_q(x->path), (unsigned long long)x->delta);
+			err_q(d->path), (unsigned long long)t.from, err_q(x->path), (unsigned long long)x->delta);
 	return 0;
 }
 
@@ -287,20 +301,42 @@ static int merge_delta(const struct delta *d, const char *index, struct delta_re
 	return build_finish(b, index, &r->digests, e);
 }
 
+/* Opened, signed by whom it may be, and whole. */
+static int open_delta(struct delta *d, const char *path, delta_verify_fn *verify, void *ctx, char signer[128], struct err *e)
+{
+	*d = (struct delta){.path = path, .payload = -1};
+	d->fd = io_open_in(path, e);
+	return d->fd >= 0 && read_terms(d, verify, ctx, signer, e) == 0 && read_payload(d, e) == 0 ? 0 : -1;
+}
+
+static void close_delta(struct delta *d)
+{
+	io_close(&d->fd);
+	io_close(&d->payload);
+	buf_free(&d->manifest);
+	buf_free(&d->sig);
+	json_decref(d->terms);
+	index_close(d->x);
+}
+
+int delta_look(const char *path, delta_verify_fn *verify, void *ctx, struct delta_terms *t, struct err *e)
+{
+	struct delta d;
+	int rc;
+
+	memset(t, 0, sizeof(*t));
+	rc = open_delta(&d, path, verify, ctx, t->signer, e) < 0 ? -1 : take_terms(&d, t, e);
+	close_delta(&d);
+	return rc;
+}
+
 int delta_apply(const char *index, const char *path, delta_verify_fn *verify, void *ctx, struct delta_report *r, struct err *e)
 {
-	struct delta d = {.path = path, .payload = -1};
-	int rc = -1;
+	struct delta d;
+	int rc;
 
 	memset(r, 0, sizeof(*r));
-	d.fd = io_open_in(path, e);
-	if (d.fd >= 0 && read_terms(&d, verify, ctx, r->signer, e) == 0 && read_payload(&d, e) == 0)
-		rc = merge_delta(&d, index, r, e);
-	io_close(&d.fd);
-	io_close(&d.payload);
-	buf_free(&d.manifest);
-	buf_free(&d.sig);
-	json_decref(d.terms);
-	index_close(d.x);
+	rc = open_delta(&d, path, verify, ctx, r->signer, e) < 0 ? -1 : merge_delta(&d, index, r, e);
+	close_delta(&d);
 	return rc;
 }

@@ -110,6 +110,14 @@ struct delta_report {
  */
 int delta_apply(const char *index, const char *path, delta_verify_fn *verify, void *ctx, struct delta_report *r, struct err *e);
 
+struct delta_terms {
+	char base[33], signer[128];         /* the index's id; who signed */
+	uint64_t from, version;
+	int64_t expires;
+};
+/* Of a delta whose signature holds and that is whole: what it says of itself. -1 as delta_apply. */
+int delta_look(const char *path, delta_verify_fn *verify, void *ctx, struct delta_terms *t, struct err *e);
+
 /* ---- withdraw.c ---- */
 
 /* The index at path without what only these sources (their names, plain or as err_q() shows them, or kinds of sources; NULL behind

@@ -22,6 +22,7 @@ struct client {
 	const unsigned char *at;    /* not yet decoded */
 	size_t left;
 	uint64_t max_case, max_bodies;
+	bool deltas;            /* it hands them out */
 };
 
 static int wait_for(struct client *c, int what, struct err *e)
@@ -219,6 +220,7 @@ static int hello(struct client *c, struct err *e)
 		return err_set(e, EX_PROTOCOL, "the centre chose version %u of the protocol", (unsigned)m.version);
 	c->max_case = m.max_case;
 	c->max_bodies = m.max_bodies;
+	c->deltas = m.deltas;
 	return 0;
 }
 
@@ -368,32 +370,55 @@ int client_send(struct client *c, const struct link_upload *u, int fd, struct li
 	return 0;
 }
 
-int client_fetch(struct client *c, const char *id, uint64_t *have, char tag[LINK_TAG], uint64_t *size, unsigned *wait, struct err *e)
+/* Asks for what is sent as an answer. 1, 0, or -1: EX_NO it is not known. */
+static int ask(struct client *c, enum frame type, struct frames_msg *m, uint64_t *have, char tag[LINK_TAG], uint64_t *size, struct err *e)
 {
-	struct frames_msg m = { .offset = *have };
 	struct frames_got g;
+	char id[LINK_ID];
 
-	memcpy(m.id, id, LINK_ID);
-	memcpy(m.tag, tag, LINK_TAG);
-	if (put_msg(c, FRAME_FETCH, &m, e) < 0 || next(c, &g, e) < 0)
+	memcpy(id, m->id, LINK_ID);
+	memcpy(m->tag, tag, LINK_TAG);
+	m->offset = *have;
+	if (put_msg(c, type, m, e) < 0 || next(c, &g, e) < 0)
 		return -1;
 	if (g.type != FRAME_UNKNOWN && g.type != FRAME_NOT_YET && g.type != FRAME_ANSWER)
-		return err_set(e, EX_PROTOCOL, "the centre answers FETCH with %s", frames_name(g.type));
-	if (frames_parse(g.type, g.p, g.n, &m, e) < 0)
+		return err_set(e, EX_PROTOCOL, "the centre answers %s with %s", frames_name(type), frames_name(g.type));
+	if (frames_parse(g.type, g.p, g.n, m, e) < 0)
 		return -1;
-	if (strcmp(m.id, id) != 0)
+	if (strcmp(m->id, id) != 0)
 		return err_set(e, EX_PROTOCOL, "the centre answers for another case");
 	if (g.type == FRAME_UNKNOWN)
-		return err_set(e, EX_NO, "the centre knows no case %s", id);
-	*wait = (unsigned)m.wait;
+		return err_set(e, EX_NO, "the centre knows no %s %s", type == FRAME_DELTA ? "deltas of index" : "case", id);
 	if (g.type == FRAME_NOT_YET)
 		return 0;
-	if (m.size > CAP_CASE || m.offset > m.size || (m.offset && (m.offset != *have || strcmp(m.tag, tag) != 0)))
+	if (m->size > CAP_CASE || m->offset > m->size || (m->offset && (m->offset != *have || strcmp(m->tag, tag) != 0)))
 		return err_set(e, EX_PROTOCOL, "the centre's ANSWER does not fit");
-	*have = m.offset;
-	memcpy(tag, m.tag, LINK_TAG);
-	*size = m.size;
+	*have = m->offset;
+	memcpy(tag, m->tag, LINK_TAG);
+	*size = m->size;
 	return 1;
+}
+
+int client_fetch(struct client *c, const char *id, uint64_t *have, char tag[LINK_TAG], uint64_t *size, unsigned *wait, struct err *e)
+{
+	struct frames_msg m = { 0 };
+	int rc;
+
+	memcpy(m.id, id, LINK_ID);
+	rc = ask(c, FRAME_FETCH, &m, have, tag, size, e);
+	if (rc >= 0)
+		*wait = (unsigned)m.wait;
+	return rc;
+}
+
+int client_delta(struct client *c, const char *id, uint64_t from, uint64_t *have, char tag[LINK_TAG], uint64_t *size, struct err *e)
+{
+	struct frames_msg m = { .from = from };
+
+	if (!c->deltas)
+		return err_set(e, EX_UNAVAILABLE, "this centre hands out no deltas");
+	memcpy(m.id, id, LINK_ID);
+	return ask(c, FRAME_DELTA, &m, have, tag, size, e);
 }
 
 int client_answer(struct client *c, int fd, uint64_t size, uint64_t *have, struct err *e)

@@ -7,7 +7,7 @@ enum kind { K_ID, K_SHA, K_TAG, K_TIME, K_UINT, K_BOOL, K_TEXT };
 struct field { const char *key; enum kind kind; size_t at, room; uint64_t max; };
 #define AT(m) offsetof(struct frames_msg, m), sizeof(((struct frames_msg *)0)->m)
 enum { F_CASE, F_SHA, F_ORIGIN, F_TAG, F_TIME, F_SIZE, F_OFFSET, F_BODIES, F_VERSION, F_WAIT, F_MAX_CASE, F_MAX_BODIES, F_IDLE,
-       F_AGAIN, F_CODE, F_TEXT, F_SOFTWARE, FIELDS };
+       F_AGAIN, F_CODE, F_TEXT, F_SOFTWARE, F_FROM, F_DELTAS, FIELDS };
 static const struct field fields[FIELDS] = {
 	[F_CASE] = { "case", K_ID, AT(id), 0 },
 	[F_SHA] = { "sha256", K_SHA, AT(sha256), 0 },
@@ -26,11 +26,13 @@ static const struct field fields[FIELDS] = {
 	[F_CODE] = { "code", K_TEXT, AT(code), 0 },
 	[F_TEXT] = { "text", K_TEXT, AT(text), 0 },
 	[F_SOFTWARE] = { "software", K_TEXT, AT(software), 0 },
+	[F_FROM] = { "from", K_UINT, AT(from), INT64_MAX },
+	[F_DELTAS] = { "deltas", K_BOOL, AT(deltas), 0 },
 };
 #define B(f) (1u << (f))
 static const struct type { const char *name; size_t cap; bool json; unsigned must, may; } types[FRAME_TYPES] = {
 	[FRAME_HELLO] = { "HELLO", FRAMES_CONTROL, true, B(F_VERSION),
-			  B(F_SOFTWARE) | B(F_MAX_CASE) | B(F_MAX_BODIES) | B(F_IDLE) },
+			  B(F_SOFTWARE) | B(F_MAX_CASE) | B(F_MAX_BODIES) | B(F_IDLE) | B(F_DELTAS) },
 	[FRAME_OFFER] = { "OFFER", FRAMES_CONTROL, true, B(F_CASE) | B(F_SHA) | B(F_BODIES), 0 },
 	[FRAME_BODIES] = { "BODIES", CAP_FRAME, false, 0, 0 },
 	[FRAME_WANT] = { "WANT", FRAMES_CONTROL, false, 0, 0 },
@@ -45,6 +47,7 @@ static const struct type { const char *name; size_t cap; bool json; unsigned mus
 	[FRAME_UNKNOWN] = { "UNKNOWN", FRAMES_CONTROL, true, B(F_CASE), 0 },
 	[FRAME_WAIT] = { "WAIT", 0, false, 0, 0 },
 	[FRAME_ERROR] = { "ERROR", FRAMES_CONTROL, true, B(F_CODE), B(F_TEXT) },
+	[FRAME_DELTA] = { "DELTA", FRAMES_CONTROL, true, B(F_CASE) | B(F_FROM), B(F_OFFSET) | B(F_TAG) },
 };
 
 static const struct { const char *code; int exit; } codes[] = {

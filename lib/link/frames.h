@@ -11,7 +11,7 @@
 
 enum frame {
 	FRAME_HELLO = 1, FRAME_OFFER, FRAME_BODIES, FRAME_WANT, FRAME_SEND, FRAME_FROM, FRAME_DATA, FRAME_END,
-	FRAME_RECEIPT, FRAME_FETCH, FRAME_ANSWER, FRAME_NOT_YET, FRAME_UNKNOWN, FRAME_WAIT, FRAME_ERROR,
+	FRAME_RECEIPT, FRAME_FETCH, FRAME_ANSWER, FRAME_NOT_YET, FRAME_UNKNOWN, FRAME_WAIT, FRAME_ERROR, FRAME_DELTA,
 	FRAME_TYPES,
 };
 const char *frames_name(enum frame type);
@@ -19,8 +19,8 @@ const char *frames_name(enum frame type);
 /* What JSON payloads carry; each type uses some members. */
 struct frames_msg {
 	char id[LINK_ID], sha256[DIGEST_HEX], origin[DIGEST_HEX], tag[LINK_TAG], time[CLOCK_RFC3339];
-	uint64_t size, offset, bodies, version, wait, max_case, max_bodies, idle;
-	bool again;
+	uint64_t size, offset, bodies, version, wait, max_case, max_bodies, idle, from;
+	bool again, deltas;
 	char code[16], text[512], software[64];
 };
 /* Reads a JSON payload; 76 when it is not of the type's form. Unknown keys are ignored. */

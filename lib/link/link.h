@@ -58,6 +58,9 @@ int client_send(struct client *c, const struct link_upload *u, int fd, struct li
 int client_fetch(struct client *c, const char *id, uint64_t *have, char tag[LINK_TAG], uint64_t *size, unsigned *wait, struct err *e);
 /* The rest of it, behind fd's first *have bytes; *have follows what arrives, so that a new connection can go on. */
 int client_answer(struct client *c, int fd, uint64_t size, uint64_t *have, struct err *e);
+/* As client_fetch, for the signed delta that leads on from version `from` of the whitelist index of this id. 0: there is none
+ * newer; -1: 69 this centre hands out none; 65 it has later ones, but not this one; EX_NO it knows no such index. */
+int client_delta(struct client *c, const char *id, uint64_t from, uint64_t *have, char tag[LINK_TAG], uint64_t *size, struct err *e);
 void client_close(struct client *c);   /* NULL is fine */
 
 /* ---- server.c, session.c: an event loop; one process serves all peers ---- */
@@ -87,6 +90,8 @@ struct server_ops {
 	void (*cancel)(void *ctx, void *job);          /* ends it; frees job */
 	/* 1 and a descriptor, 0 not yet, -1 (EX_NO: no such case). */
 	int (*answer)(void *ctx, const char *peer, const char *id, int *fd, struct err *e);
+	/* A delta of the index of this id, from this version on; as answer, for any host; 65 it is missing. NULL: there are none. */
+	int (*delta)(void *ctx, const char *id, uint64_t from, int *fd, struct err *e);
 	void (*log)(void *ctx, const struct server_event *ev);   /* may be NULL */
 };
 struct server_limits {       /* 0: the default in brackets */

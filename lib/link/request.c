@@ -10,7 +10,8 @@
 static int got_hello(struct session *s, const struct frames_msg *m)
 {
 	struct frames_msg r = { .version = FRAMES_VERSION, .software = "muss " MUSS_VERSION,
-				.max_case = s->srv->l.case_bytes, .max_bodies = CAP_MEMBERS, .idle = s->srv->l.idle_s };
+				.max_case = s->srv->l.case_bytes, .max_bodies = CAP_MEMBERS, .idle = s->srv->l.idle_s,
+				.deltas = s->srv->ops->delta != NULL };
 
 	if (m->version < FRAMES_VERSION) {
 		session_fail(s, "version", "this centre speaks version 1");
@@ -139,23 +140,21 @@ static int got_data(struct session *s, const struct frames_got *g)
 	return 0;
 }
 
-static int got_fetch(struct session *s, const struct frames_msg *m)
+/* What was asked for is open (rc 1), not there yet (0), or *e. */
+static int give(struct session *s, const struct frames_msg *m, int rc, struct err *e)
 {
-	const struct server_ops *o = s->srv->ops;
 	struct frames_msg r = { .wait = RETRY_S };
-	struct err e = { 0 };
 	struct stat st = { 0 };
 	char text[128], sha[DIGEST_HEX];
-	int rc = o->answer(o->ctx, s->tls.peer, m->id, &s->answer, &e);
 
 	memcpy(s->id, m->id, sizeof(s->id));
 	memcpy(r.id, m->id, sizeof(r.id));
 	if (rc == 1 && fstat(s->answer, &st)) {
-		err_sys(&e, "cannot read an answer");
+		err_sys(e, "cannot read an answer");
 		rc = -1;
 	}
-	if (rc < 0 && e.code != EX_NO) {
-		session_error(s, &e);
+	if (rc < 0 && e->code != EX_NO) {
+		session_error(s, e);
 		return -1;
 	}
 	if (rc < 1) {
@@ -177,6 +176,24 @@ static int got_fetch(struct session *s, const struct frames_msg *m)
 	return 0;
 }
 
+static int got_fetch(struct session *s, const struct frames_msg *m)
+{
+	const struct server_ops *o = s->srv->ops;
+	struct err e = { 0 };
+	int rc = o->answer(o->ctx, s->tls.peer, m->id, &s->answer, &e);
+
+	return give(s, m, rc, &e);
+}
+
+static int got_delta(struct session *s, const struct frames_msg *m)
+{
+	const struct server_ops *o = s->srv->ops;
+	struct err e = { 0 };
+	int rc = o->delta ? o->delta(o->ctx, m->id, m->from, &s->answer, &e) : err_set(&e, EX_NO, "no deltas here");
+
+	return give(s, m, rc, &e);
+}
+
 /* Which frame belongs to which state. */
 int request_got(struct session *s, const struct frames_got *g)
 {
@@ -189,7 +206,7 @@ int request_got(struct session *s, const struct frames_got *g)
 		ok = g->type == FRAME_HELLO;
 		break;
 	case SESSION_READY:
-		ok = g->type == FRAME_OFFER || g->type == FRAME_SEND || g->type == FRAME_FETCH;
+		ok = g->type == FRAME_OFFER || g->type == FRAME_SEND || g->type == FRAME_FETCH || g->type == FRAME_DELTA;
 		break;
 	case SESSION_OFFER:
 		ok = g->type == FRAME_BODIES;
@@ -227,6 +244,8 @@ int request_got(struct session *s, const struct frames_got *g)
 		return got_data(s, g);
 	case FRAME_FETCH:
 		return got_fetch(s, &m);
+	case FRAME_DELTA:
+		return got_delta(s, &m);
 	default:   /* END */
 		if (s->at != s->up.size) {
 			session_fail(s, "frame", "END before the last byte");

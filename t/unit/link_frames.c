@@ -93,7 +93,7 @@ static int decode_bytes(const char *p, size_t n)
 static void test_refused(void)
 {
 	OK(decode_bytes("\0\0\0\0\0", 5) == EX_PROTOCOL, "type 0 is refused");
-	OK(decode_bytes("\0\0\0\0\x10", 5) == EX_PROTOCOL, "a type behind the last is refused");
+	OK(decode_bytes("\0\0\0\0\x11", 5) == EX_PROTOCOL, "a type behind the last is refused");
 	OK(decode_bytes("\0\x10\0\1\7", 5) == EX_PROTOCOL, "DATA one byte over the cap is refused at its head");
 	OK(decode_bytes("\0\x10\0\0\7", 5) == -2, "DATA at the cap is not");
 	OK(decode_bytes("\0\1\0\1\1", 5) == EX_PROTOCOL, "JSON over 64 KiB is refused at its head");
