@@ -100,13 +100,16 @@ static void look_at_key(const struct cache_file *f, struct cache_standing *x)
 
 /* ---- the key, which is the lock as well ---- */
 
-static int make_key(struct cache_file *f, bool replace, struct err *e)
+/* given: the key's bytes; NULL: random ones. */
+static int make_key(struct cache_file *f, const unsigned char *given, bool replace, struct err *e)
 {
 	unsigned char key[CACHE_KEY];
 	struct cache_fresh n = { .fd = -1 };
 	int rc;
 
-	if (getrandom(key, sizeof(key), 0) != sizeof(key))
+	if (given)
+		memcpy(key, given, sizeof(key));
+	else if (getrandom(key, sizeof(key), 0) != sizeof(key))
 		return err_set(e, EX_OSERR, "there are no random bytes for the key of the scan index");
 	rc = cachename_open(f->folder, f->key_name, &n);
 	if (!rc)
@@ -135,38 +138,6 @@ static bool is_current(const struct cache_file *f, int fd)
 static bool read_key(struct cache_file *f, const struct cache_standing *x)
 {
 	return x->st.st_size == CACHE_KEY_MAGIC + CACHE_KEY && pread(x->fd, f->key, CACHE_KEY, CACHE_KEY_MAGIC) == CACHE_KEY;
-}
-
-/* 0; 1: one had to be made anew, *refused says why; -1. */
-static int load_key(struct cache_file *f, const char **refused, struct err *e)
-{
-	struct cache_standing x;
-	int tries, made = 0;
-
-	for (tries = 0; tries < 4; tries++) {
-		look_at_key(f, &x);
-		if (x.foreign)
-			return err_set(e, EX_DATAERR, "cannot use scan index %s: %s stands where its key belongs, and %s; "
-			               "give another name, or move that away", err_q(f->path), err_q(f->key_name), x.why);
-		if (x.fd >= 0 && !read_key(f, &x))
-			x.why = "it is cut or overlong";
-		if (x.fd < 0 || x.why) {
-			io_close(&x.fd);
-			if (x.why) {
-				*refused = x.why;
-				made = 1;
-			}
-			if (make_key(f, x.why != NULL, e) < 0)
-				return -1;
-			continue;
-		}
-		f->lock = x.fd;
-		f->locked = flock(f->lock, LOCK_EX | LOCK_NB) == 0;
-		if (is_current(f, f->lock))
-			return made;
-		io_close(&f->lock);
-	}
-	return err_set(e, EX_TEMPFAIL, "the key of scan index %s changes all the time", err_q(f->path));
 }
 
 /* Before anything is made beside it. */
@@ -280,12 +251,69 @@ static const char *load(struct cache_file *f, struct cache_view *v)
 		why = "it cannot be read";
 	else if (memcmp(f->bytes, magic, sizeof(magic)))
 		why = "it is not in its format";
+	else if (((const struct cache_header *)(const void *)f->bytes)->version != CACHE_VERSION)
+		why = "it is of another version";
 	else if (!authentic(f, n))
 		why = "it was altered, or is not of this machine";
 	else if (!cachefile_lay_out(f->bytes, n, v, &why))
 		why = NULL;
 	close(x.fd);
 	return why;
+}
+
+/* Whether these are the bare bytes of the key, without a mark, as older versions wrote it: what the index is authentic with can be
+ * nothing else. It is in f->key then. */
+static bool is_older_key(struct cache_file *f, const struct stat *st)
+{
+	struct cache_view v = { 0 };
+	int fd;
+	bool is;
+
+	if (!S_ISREG(st->st_mode) || st->st_uid != geteuid() || st->st_nlink != 1 || st->st_mode & 077 || st->st_size != CACHE_KEY)
+		return false;
+	fd = openat(f->folder, f->key_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	is = fd >= 0 && pread(fd, f->key, CACHE_KEY, 0) == CACHE_KEY && !load(f, &v) && f->bytes;
+	io_close(&fd);
+	cachefile_forget(f, &v);
+	return is;
+}
+
+/* 0; 1: one had to be made anew, *refused says why; -1. */
+static int load_key(struct cache_file *f, const char **refused, struct err *e)
+{
+	struct cache_standing x;
+	int tries, made = 0;
+
+	for (tries = 0; tries < 4; tries++) {
+		look_at_key(f, &x);
+		if (x.foreign && is_older_key(f, &x.st)) {
+			msg_warn("the key of scan index %s is of an older version: it is written anew", err_q(f->path));
+			if (make_key(f, f->key, true, e) < 0)
+				return -1;
+			continue;
+		}
+		if (x.foreign)
+			return err_set(e, EX_DATAERR, "cannot use scan index %s: %s stands where its key belongs, and %s; "
+			               "give another name, or move that away", err_q(f->path), err_q(f->key_name), x.why);
+		if (x.fd >= 0 && !read_key(f, &x))
+			x.why = "it is cut or overlong";
+		if (x.fd < 0 || x.why) {
+			io_close(&x.fd);
+			if (x.why) {
+				*refused = x.why;
+				made = 1;
+			}
+			if (make_key(f, NULL, x.why != NULL, e) < 0)
+				return -1;
+			continue;
+		}
+		f->lock = x.fd;
+		f->locked = flock(f->lock, LOCK_EX | LOCK_NB) == 0;
+		if (is_current(f, f->lock))
+			return made;
+		io_close(&f->lock);
+	}
+	return err_set(e, EX_TEMPFAIL, "the key of scan index %s changes all the time", err_q(f->path));
 }
 
 struct cache_file *cachefile_open(const char *path, struct cache_view *v, struct err *e)

@@ -387,6 +387,24 @@ static void foreign(void)
 	free(kept);
 }
 
+/* What an older version left: the key without its mark. The index is the proof that it is the key; nothing of it is lost. */
+static void older(void)
+{
+	struct buf key = { 0 };
+	struct err e;
+
+	unlink(path);
+	scan("b", two);
+	OK(!io_slurp_path(key_path, MIB, &key, &e) && key.len == 48, "a key has a mark and 32 bytes");
+	put_file("idx.key", (const char *)key.p + 16, 32);
+	OK(!refused(), "the key of an older version is taken over, and its index is read");
+	scan("b", two);
+	OK(!refused(), "and again");
+	buf_clear(&key);
+	OK(!io_slurp_path(key_path, MIB, &key, &e) && key.len == 48, "it has its mark now");
+	buf_free(&key);
+}
+
 static void damage(void)
 {
 	struct buf whole = { 0 }, key = { 0 };
@@ -460,6 +478,7 @@ static void damage(void)
 	scan("b", two);
 	OK(!refused(), "and made anew");
 	foreign();
+	older();
 	if (geteuid() == 0) {
 		OK(!refused() && !chown(path, 1, 1) && refused(), "somebody else's index is refused");
 		unlink(path);
