@@ -53,6 +53,8 @@ make_delta() {
 	mwhite -q apply -d centre.idx -a "$W/pki/ca.crt" "$n.delta"
 }
 
+# so many digests
+many() { awk -v n="$1" 'BEGIN { for (i = 1; i <= n; i++) printf "%08x%056x\n", i * 2654435761 % 4294967296, i }'; }
 publish() { mcenter publish -c centre.conf "$@"; }
 cycle() { run --separate-stderr magent run -c agent.conf; }
 version() { mwhite info -j -d host.idx | jq -c '[.digests,.revoked,.delta]'; }
@@ -183,7 +185,7 @@ knows() { mwhite -q query -d host.idx "$(cat "$1")" >/dev/null; }
 
 @test "killed at any moment, the next run goes on: a delta is whole or not there" {
 	# Large enough that fetching and applying take a while.
-	seq 150000 | while read -r i; do printf '%064x\n' $((i * 7919 * 104729)); done >many
+	many 150000 >many
 	mwhite -q delta -d centre.idx -k "$k/sg.key" -c "$k/sg.crt" -o 4.delta --list many
 	publish 1.delta 2.delta 3.delta 4.delta
 	for after in 0.01 0.03 0.06 0.1 0.15 0.2 0.3; do
@@ -208,7 +210,7 @@ knows() { mwhite -q query -d host.idx "$(cat "$1")" >/dev/null; }
 }
 
 @test "msend fetches a delta by hand, and goes on behind what it has" {
-	seq 100000 | while read -r i; do printf '%064x\n' $((i * 7919 * 104729)); done >many
+	many 100000 >many
 	mwhite -q delta -d centre.idx -k "$k/sg.key" -c "$k/sg.crt" -o 4.delta --list many
 	publish 1.delta 2.delta 3.delta 4.delta
 	answered() { grep "^{" "$W/mrecv.err" | jq -r 'select(.event == "answer") | .count' | tail -n 1; }
