@@ -431,6 +431,22 @@ give_capability() {
 os.setxattr(sys.argv[1], "security.capability", struct.pack("<5I", 0x02000001, 1 << int(sys.argv[2]), 0, 0, 0))' "$@"
 }
 
+@test "files that give rights: however many stand before them" {
+	need_root
+	fabricate
+	mkdir -p r/var/tmp r/tmp/many r/home/u/1/2/3/4/5/6/7/8/9/a/b/c/d/e
+	(cd r/tmp/many && seq 30000 | xargs touch)
+	echo behind >r/tmp/zz
+	echo deep >r/home/u/1/2/3/4/5/6/7/8/9/a/b/c/d/e/f
+	chmod 4755 r/tmp/zz r/home/u/1/2/3/4/5/6/7/8/9/a/b/c/d/e/f
+	for n in {1..50}; do p=${p:-r/srv}/d; done
+	mkdir -p "$p"
+	scan -R r
+	has_sign "$(sha r/tmp/zz)" setuid-unowned
+	has_sign "$(sha r/home/u/1/2/3/4/5/6/7/8/9/a/b/c/d/e/f)" setuid-unowned
+	jq -e '.host.scan.unseen | any(test("too deep"))' x/case.json
+}
+
 @test "files that give rights: of no package, and tools of a package" {
 	need_root
 	fabricate

@@ -9,9 +9,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define CAP_DEPTH 12u
-#define CAP_ENTRIES 20000u    /* looked at below one folder of the list */
-#define WALK_MS 500           /* for all of them: what is bounded is told in the manual, not in each case */
+#define CAP_DEPTH 48u          /* each open folder takes a descriptor and some 4 KB of stack */
+#define CAP_ENTRIES 4000000u   /* of all: some two microseconds each */
 #define CAP_TOPS 32u
 
 /* Where programs are searched, and where they are dropped, in this order. */
@@ -41,8 +40,8 @@ static const char *const tools[] = {
 
 struct search {
 	struct host *h;
-	int64_t until;
 	unsigned entries;
+	bool full;
 	dev_t dev;
 	struct { dev_t dev; ino_t ino; } done[CAP_TOPS];
 	size_t done_count;
@@ -176,13 +175,15 @@ out:
 	return fd;
 }
 
-/* The time in which a step did not answer is none of the walk's. */
-static void spare(struct search *w, struct folder *f)
+/* No crowd of files hides the rest without a word. */
+static bool room(struct search *w, const char *path)
 {
-	int64_t left = w->until - clock_mono_ms();
-
-	if (walk_spare(w->h, f))
-		w->until = clock_mono_ms() + left;
+	if (w->entries < CAP_ENTRIES)
+		return true;
+	if (!w->full)
+		host_missed(w->h, "of more than %u files not all were looked at for rights that they give: from %s on they were left out", CAP_ENTRIES, path);
+	w->full = true;
+	return false;
 }
 
 static void read_folder(struct search *w, int fd, const struct stat *at, struct folder *above, const char *called)
@@ -197,11 +198,14 @@ static void read_folder(struct search *w, int fd, const struct stat *at, struct 
 		return;
 	walk_name(&f, called);
 	path = walk_below(w->h, &f);
-	if (f.depth >= CAP_DEPTH || !path || another_root(&f, path))
+	if (f.depth >= CAP_DEPTH || !path) {
+		host_missed(w->h, "some folders stand too deep to be looked at for files that give rights");
 		goto out;
-	while (spare(w, &f), w->entries < CAP_ENTRIES && (d = walk_next(&f))) {
-		if (!(++w->entries % 64) && clock_mono_ms() > w->until)
-			w->entries = CAP_ENTRIES;
+	}
+	if (another_root(&f, path))
+		goto out;
+	while (walk_spare(w->h, &f), room(w, path) && (d = walk_next(&f))) {
+		w->entries++;
 		if (d->d_type != DT_REG && d->d_type != DT_DIR && d->d_type != DT_UNKNOWN)
 			continue;
 		capabilities = 0;
@@ -246,18 +250,17 @@ static int open_top(struct search *w, const char *path, struct stat *st)
 
 int privileged_scan(struct host *h, struct err *e)
 {
-	struct search w = { .h = h, .until = clock_mono_ms() + WALK_MS };
+	struct search w = { .h = h };
 	struct stat st = { 0 };
 	size_t i;
 	int fd;
 
 	(void)e;
-	for (i = 0; i < sizeof(tops) / sizeof(*tops) && clock_mono_ms() <= w.until; i++) {
+	for (i = 0; i < sizeof(tops) / sizeof(*tops); i++) {
 		fd = open_top(&w, tops[i], &st);
 		if (fd < 0)
 			continue;
 		w.dev = st.st_dev;
-		w.entries = 0;
 		read_folder(&w, fd, &st, NULL, NULL);
 	}
 	return 0;
