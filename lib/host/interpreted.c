@@ -20,6 +20,7 @@ struct run {
 	struct piece *program;
 	char *argv[CAP_ARGUMENTS];
 	size_t argc, skip;        /* skip: "busybox" before "sh" */
+	bool typed;               /* a shell that was told that somebody types: -i */
 	const char *name;         /* the interpreter's */
 	const char *arg;
 	struct err *e;
@@ -157,12 +158,15 @@ static int take_pipe(struct run *r, int fd, struct piece **p)
 
 	if (pipe2(ours, O_CLOEXEC | O_NONBLOCK) < 0)
 		return 0;
+	errno = 0;
 	n = tee(fd, ours[1], sizeof(text), SPLICE_F_NONBLOCK);
 	if (n > 0)
 		n = read(ours[0], text, sizeof(text));
 	if (n > 0)
 		rc = take_text(r, text, (size_t)n, "pipe", p);
-	else if (!n)   /* nobody feeds it any more, and it still runs: most interpreters read to the end before they begin */
+	else if (!n || (errno == EAGAIN && script_shell(r->name) && !r->typed))
+		/* Nobody feeds it any more, and it still runs: most interpreters read to the end before they begin. A shell begins with
+		 * the first line, and who feeds it may wait as well. */
 		rc = take_words(r, buf_printf("the script that the interpreter %s reads from a pipe, in which nothing is left\n", r->exe), p);
 	if (*p)
 		piece_sign(r->h, *p, "script-piped", "process %d (%s) reads its script from a pipe; %zd bytes were left in it", (int)r->proc->pid,
@@ -466,6 +470,7 @@ int script_take(struct host *h, const struct proc *proc, const char *exe, struct
 	struct run *r = buf_alloc(sizeof(*r));
 	enum script_kind kind;
 	const char *a;
+	size_t i;
 	int rc = 0;
 
 	*p = NULL;
@@ -473,6 +478,8 @@ int script_take(struct host *h, const struct proc *proc, const char *exe, struct
 	while (r->argc < CAP_ARGUMENTS && (a = proc_arg(proc, r->argc)))
 		r->argv[r->argc++] = buf_strdup(a);
 	r->name = interpreter(r);
+	for (i = 1; i + r->skip < r->argc; i++)
+		r->typed |= !strcmp(r->argv[i + r->skip], "-i");
 	kind = r->name && r->argc ? script_of(r->argv + r->skip, r->argc - r->skip, r->name, &r->arg) : SCRIPT_NONE;
 	if (kind != SCRIPT_NONE)
 		rc = take(r, kind, p);
