@@ -22,8 +22,9 @@ def score: group_by(.group) | map(map(.weight) | (max as $m | if $m > 0 then $m 
 		$holders[] | select(. != "") as $id
 		| [$pids[] | select($by_pid[.] == $id)] as $mine
 		| ([$piece.sightings[] | select(.pages_modified) | .pid | tostring | select(IN($mine[]))] != []) as $modified
+		| ([$piece.sightings[] | select(.forced) | .pid | tostring | select(IN($mine[]))] != []) as $forced
 		| {$id, kind: $piece.kind, $left, signs: [$piece.signs[] | select((.reason | tostring) as $r
-			| any($mine[]; . as $p | $r | test("\\bprocess \($p)\\b")) or ($modified and .name == "text-modified"))]}
+			| any($mine[]; . as $p | $r | test("\\bprocess \($p)\\b")) or ($modified and .name == "text-modified") or ($forced and .name == "text-forced"))]}
 		| select(.signs != [])
 	  end
 	| {id, kind, score: (.signs | score), signs: [.signs[].name]} + if .left then {} else {left} end]

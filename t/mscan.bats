@@ -190,6 +190,7 @@ of_kind() { jq -r --arg k "$1" 'select(.kind == $k) | .sha256' x/code/*/about.js
 	scan -p "$pid"
 	s=$(sha "$ACTOR")
 	has_sign "$s" text-modified
+	no_sign "$s" text-forced   # it was the process itself
 	about "$s" '.kind == "file" and .sightings[0].pages_modified == 1 and (.memory | length) == 1
 		and (.memory[0].member == "memory/\(.memory[0].start)-\(.memory[0].end)")'
 	m=x/code/$s/$(about "$s" -r '.memory[0].member')
@@ -201,7 +202,41 @@ of_kind() { jq -r --arg k "$1" 'select(.kind == $k) | .sha256' x/code/*/about.js
 	start "$ACTOR" touched
 	scan -p "$pid"
 	no_sign "$(sha "$ACTOR")" text-modified
+	no_sign "$(sha "$ACTOR")" text-forced
 	about "$(sha "$ACTOR")" 'has("memory") | not'
+}
+
+# Into the page of the program's entry, which ran once: its own bytes, or others.
+write_from_without() {
+	python3 - "$pid" "$(readlink -f "$ACTOR")" "$1" <<-'END'
+		import sys
+		pid, path, how = sys.argv[1:]
+		for line in open(f"/proc/{pid}/maps"):
+		    f = line.split()
+		    if f[1] == "r-xp" and f[-1] == path:
+		        at = int(f[0].split("-")[0], 16)
+		with open(f"/proc/{pid}/mem", "r+b", buffering=0) as m:
+		    m.seek(at)
+		    byte = m.read(1)
+		    m.seek(at)
+		    m.write(byte if how == "same" else bytes([byte[0] ^ 1]))
+	END
+}
+
+@test "a code page that was written to from without, though it is as it was" {
+	need_root
+	start "$ACTOR" plain
+	scan -p "$pid"
+	no_sign "$(sha "$ACTOR")" text-forced
+	write_from_without same
+	scan -p "$pid"
+	has_sign "$(sha "$ACTOR")" text-forced
+	no_sign "$(sha "$ACTOR")" text-modified
+	about "$(sha "$ACTOR")" '.sightings[0] | .forced and (has("pages_modified") | not)'
+	write_from_without other
+	scan -p "$pid"
+	has_sign "$(sha "$ACTOR")" text-forced
+	has_sign "$(sha "$ACTOR")" text-modified
 }
 
 @test "relocations in code, where the file asks for them, are the lesser sign" {

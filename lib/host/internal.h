@@ -385,6 +385,8 @@ struct map {
 /* Parses the line at *text and moves *text behind it. 1; 0 at the end; -1: a line not in that form (skipped). smaps' further lines are such. */
 int maps_next(const char **text, struct map *m);
 enum maps_kind { MAPS_FILE, MAPS_ANON, MAPS_SHARED, MAPS_KERNEL /* vdso and the like */ };
+/* Is that flag among those of smaps' line "VmFlags: rd ex mr ..."? */
+bool maps_flag(const char *line, const char *flag);
 enum maps_kind maps_classify(const struct map *m);
 
 /* ---- pagemap.c: which pages are there, and which were written to ---- */
@@ -410,7 +412,12 @@ uint64_t sockets_listening(const struct host *h, const struct proc *p);   /* the
 
 /* ---- text.c: code pages that differ from their file ---- */
 
-struct text_change { size_t pages; size_t bytes; bool breakpoints_only; uint64_t first, hash; };
+struct text_change {
+	size_t pages, bytes;
+	bool breakpoints_only;
+	bool forced;              /* pages were written to, though no right to write to them was ever given, whether they differ or not */
+	uint64_t first, hash;
+};
 /* Compares the written-to pages of a private mapping of `file`; dumps those that differ as parts of p. */
 int text_compare(struct host *h, const struct proc *proc, const struct map *m, int file, struct piece *p,
                  struct text_change *change, struct err *e);

@@ -75,6 +75,19 @@ int maps_next(const char **text, struct map *m)
 	return parse(line, end, m);
 }
 
+bool maps_flag(const char *line, const char *flag)
+{
+	const char *p, *end = line + strcspn(line, "\n");
+	size_t n = strlen(flag);
+
+	for (p = line + strcspn(line, " \n"); p < end; p += strcspn(p, " \n")) {
+		p += strspn(p, " ");
+		if (strcspn(p, " \n") == n && !memcmp(p, flag, n))
+			return true;
+	}
+	return false;
+}
+
 static bool ends(const char *s, const char *with)
 {
 	size_t n = strlen(s), k = strlen(with);

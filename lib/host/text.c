@@ -50,6 +50,33 @@ out:
 	return rc;
 }
 
+/*
+ * Was the mapping never one that its process could write to? The kernel accounts for a private mapping (VmFlags "ac", proc(5))
+ * from when it is made writable on, and for good once pages of it were written to. What was written past that came from without:
+ * by ptrace(2), or through /proc/PID/mem.
+ */
+static bool never_writable(const struct proc *proc, const struct map *m)
+{
+	struct buf smaps = { 0 };
+	const char *text, *flags;
+	struct map one;
+	bool never = false;
+	int got;
+
+	if (proc_memory_text(proc, "smaps", &smaps) <= 0)
+		goto out;
+	for (text = buf_str(&smaps); (got = maps_next(&text, &one));) {
+		if (got != 1 || one.start != m->start || one.end != m->end)
+			continue;
+		flags = strstr(text, "VmFlags:");
+		never = flags && !maps_flag(flags, "ac") && !maps_flag(flags, "wr");
+		break;
+	}
+out:
+	buf_free(&smaps);
+	return never;
+}
+
 /* How many bytes differ; whether all that do are breakpoint instructions in memory. */
 static size_t differing(const unsigned char *memory, const unsigned char *file, bool *breakpoints)
 {
@@ -91,6 +118,7 @@ int text_compare(struct host *h, const struct proc *proc, const struct map *m, i
 		pagemap_free(&r);
 		return 0;
 	}
+	change->forced = m->perms[1] != 'w' && never_writable(proc, m);
 	mem = openat(proc->dir, "mem", O_RDONLY | O_CLOEXEC);
 	if (mem < 0)
 		host_missed(h, "memory of other processes may not be read");

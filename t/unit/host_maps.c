@@ -86,12 +86,22 @@ static void written(runs_fn *fn, const char *name)
 	close(exe);
 }
 
+static void flags(void)
+{
+	static const char line[] = "VmFlags: rd ex mr mw me ac sd \nVmFlags: wr\n";
+
+	OK(maps_flag(line, "rd") && maps_flag(line, "ac") && maps_flag(line, "sd"), "flags of a mapping");
+	OK(!maps_flag(line, "wr") && !maps_flag(line, "a") && !maps_flag(line, "VmFlags:") && !maps_flag("VmFlags:", "ac") && !maps_flag("", "ac"),
+	   "none of another line, no part of one");
+}
+
 int main(void)
 {
 	struct page_runs r;
 	int self = open("/proc/self", O_RDONLY | O_DIRECTORY);
 
 	parses();
+	flags();
 	written(pagemap_read, "pagemap, read");
 	if (!pagemap_scan(self, 0, PAGE, false, &r)) {
 		pagemap_free(&r);

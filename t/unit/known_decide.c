@@ -23,6 +23,7 @@ int main(void)
 	kept("{\"kind\":7}", true, "a wrong kind stays");
 	kept("{\"kind\":\"file\",\"memory\":[{\"start\":\"1000\",\"end\":\"2000\"}]}", true, "changed memory stays");
 	kept("{\"kind\":\"file\",\"signs\":[{\"name\":\"text-modified\"}]}", true, "a changed text stays");
+	kept("{\"kind\":\"file\",\"signs\":[{\"name\":\"text-forced\"}]}", true, "a text that others wrote to stays");
 	kept("{\"kind\":\"file\",\"sightings\":[{\"how\":\"exe\",\"pages_modified\":2}]}", true, "changed pages stay");
 	kept("{\"kind\":\"file\",\"sightings\":[{\"how\":\"exe\",\"pages_modified\":0}]}", false, "no changed pages go");
 	kept("{\"kind\":\"file\",\"signs\":[{\"name\":\"kernel-thread-name\"}]}", true, "a shell that poses as a kernel thread stays");
