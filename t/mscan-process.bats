@@ -445,6 +445,50 @@ os.setxattr(sys.argv[1], "security.capability", struct.pack("<5I", 0x02000001, 1
 	exec 5>&-
 }
 
+@test "a process that nobody accounts for, and such as have a parent, a terminal" {
+	need_root
+	start setsid "$LODGER" scratch plain
+	scan -p "$pid"
+	no_sign "$(sha "$LODGER")" detached        # its parent is in another session, and lives
+	kill_tree "$pid"
+	rm ready
+	# a namespace of its own: whoever started it is gone, and process 1 there is the one it was left to
+	cat >in.sh <<-END
+		mount -t proc proc /proc
+		(setsid "\$1" scratch plain >ready &)
+		until grep -q ready ready 2>/dev/null; do sleep 0.02; done
+		mscan -q -o c.case
+		kill \$(pgrep -f "^\$1")
+		script -q -c "\$1 scratch plain" /dev/null >at-terminal &
+		until grep -q ready at-terminal 2>/dev/null; do sleep 0.02; done
+		mscan -q -o t.case
+	END
+	run -0 unshare --mount --pid --fork --kill-child --propagation private sh in.sh "$LODGER"
+	chmod -R u+rwX x
+	rm -r x
+	mkdir x y
+	bsdtar -xf c.case -C x
+	about "$(sha "$LODGER")" '[.signs[].name] | index("detached") != null'
+	bsdtar -xf t.case -C y
+	jq -e '[.sightings[].how] == ["exe"] and ([.signs[].name] | index("detached") == null)' "y/code/$(sha "$LODGER")/about.json"
+	chmod -R u+rwX x y
+}
+
+@test "a program that runs where data belongs" {
+	need_root
+	mkdir -p "/var/lib/muss-test.$$"
+	cp "$LODGER" "/var/lib/muss-test.$$/program"
+	echo more >>"/var/lib/muss-test.$$/program"
+	start "/var/lib/muss-test.$$/program" scratch plain
+	s=$(sha "/var/lib/muss-test.$$/program")
+	scan -p "$pid"
+	rm -r "/var/lib/muss-test.$$"
+	has_sign "$s" data-place
+	start "$LODGER" scratch plain
+	scan -p "$pid"
+	no_sign "$(sha "$LODGER")" data-place
+}
+
 @test "files that give rights: however many stand before them" {
 	need_root
 	fabricate

@@ -329,7 +329,8 @@ bool container_parse(const char *text, const char *ours, struct container_name *
 /* ---- proc.c: one process ---- */
 
 struct proc {
-	pid_t pid, ppid, tracer;
+	pid_t pid, ppid, session, tracer;
+	bool terminal;            /* has a controlling one */
 	uid_t uid;
 	uint64_t start;           /* ticks since boot */
 	char state;
@@ -384,9 +385,9 @@ struct map {
 };
 /* Parses the line at *text and moves *text behind it. 1; 0 at the end; -1: a line not in that form (skipped). smaps' further lines are such. */
 int maps_next(const char **text, struct map *m);
-enum maps_kind { MAPS_FILE, MAPS_ANON, MAPS_SHARED, MAPS_KERNEL /* vdso and the like */ };
 /* Is that flag among those of smaps' line "VmFlags: rd ex mr ..."? */
 bool maps_flag(const char *line, const char *flag);
+enum maps_kind { MAPS_FILE, MAPS_ANON, MAPS_SHARED, MAPS_KERNEL /* vdso and the like */ };
 enum maps_kind maps_classify(const struct map *m);
 
 /* ---- pagemap.c: which pages are there, and which were written to ---- */
@@ -487,6 +488,14 @@ int process_scan(struct host *h, pid_t pid, const char *hidden, struct err *e);
 
 /* exe: of the program's file. */
 void rights_look(struct host *h, const struct proc *p, const struct stat *exe, struct piece *program, struct piece *main);
+
+/* ---- standing.c: who accounts for a process, and where it runs ---- */
+
+void standing_look(struct host *h, const struct proc *p, struct piece *main);
+/* /proc/PID/cgroup's text: is the process in a unit of the service manager (systemd.unit(5)), other than a login's? */
+bool standing_accounted(const char *groups);
+/* Is it a path below a folder for data rather than programs? */
+bool standing_data(const char *path);
 
 /* ---- privileged.c: setuid files and such with capabilities ---- */
 

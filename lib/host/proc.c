@@ -34,6 +34,8 @@ int proc_parse_stat(const char *text, struct proc *p)
 	p->pid = (pid_t)strtol(text, NULL, 10);
 	p->state = close[2];
 	p->ppid = (pid_t)field[3];
+	p->session = (pid_t)field[5];
+	p->terminal = field[6];
 	p->kernel = field[8] & PF_KTHREAD;
 	p->start = field[21];
 	return 0;

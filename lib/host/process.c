@@ -44,6 +44,7 @@ static void process_signs(struct look *l, struct piece *script, const char *hidd
 	if (raw)
 		piece_sign(h, main, "raw-socket", "process %d holds the raw socket %llu", (int)p->pid, (unsigned long long)raw);
 	rights_look(h, p, &l->exe_stat, l->exe, main);
+	standing_look(h, p, main);
 	if (listening)
 		piece_sign(h, main, "listener-unowned", "process %d listens on the socket %llu", (int)p->pid, (unsigned long long)listening);
 	threads_look(h, p, l->spans, l->span_count, main);

@@ -71,8 +71,10 @@ static void stats(void)
 	struct proc p = { 0 };
 
 	OK(proc_parse_stat("12 (a) b (c) S 1 12 12 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 4567 8 9", &p) == 0 && p.pid == 12 && p.ppid == 1
-	   && p.start == 4567 && p.state == 'S' && !p.kernel, "a stat line");
+	   && p.start == 4567 && p.state == 'S' && !p.kernel && p.session == 12 && !p.terminal, "a stat line");
 	OK_STR(p.comm, "a) b (c", "whose name has brackets");
+	OK(proc_parse_stat("12 (a) S 1 12 7 34816 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 4567 8 9", &p) == 0 && p.session == 7 && p.terminal,
+	   "of a process at a terminal");
 	OK(proc_parse_stat("2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 5 0 0", &p) == 0 && p.kernel, "a kernel thread");
 	OK(proc_parse_stat("2 kthreadd", &p) < 0 && proc_parse_stat("", &p) < 0 && proc_parse_stat("1 ) ( S", &p) < 0, "no stat line");
 }
