@@ -280,7 +280,7 @@ plan_one() { # VARIATION, and the technique's fields
 	local n=$1 id=$index-$1 file='' script='' library='' library_place='' place='' host='' parent interpreter='' interpreter_option='' variant pad=''
 	local entry='' entry_text='' entry_mode='' entry_append='' entry2='' entry2_text='' entry_name home user layout_word process_name='' word
 	seed_from "$name" "$n"
-	pick parent alone alone alone timeout flock nohup
+	pick parent alone alone alone timeout flock nohup terminal terminal
 	random 3; variant=$R
 	random 0x800; layout_word=$((R | layout))
 	case $names in
@@ -373,6 +373,7 @@ observe() { # N: what mscan says in machine N of what stands there
 	bsdtar -xOf "$WORK/case.$n" 'code/*/about.json' 2>>"$WORK/errors.$n" |
 		jq -c -n --argjson seed "$seed" --argjson variation "$n" --slurpfile techniques "$CATALOGUE/techniques.json" \
 			--rawfile manifest "$WORK/manifest.$n" --rawfile plan "$WORK/plan.$n" -f t/catalogue.jq >"$WORK/seen.$n" || return 1
+	bsdtar -xOf "$WORK/case.$n" case.json | jq -r --arg n "$n" '.host.scan.unseen[]? | "catalogue: machine \($n): not seen: \(.)"' >>"$WORK/errors.$n"
 	[ -n "${KEEP:-}" ] || rm "$WORK/case.$n"
 }
 

@@ -17,9 +17,15 @@ put() {
 	say path "$2"
 }
 
-# Starts a command as the variation says: alone, or below an honest parent.
+# A command line as somebody at a terminal has it run, who stays.
+at_terminal() {
+	SHELL=/bin/bash setsid script -q -c "$1" /dev/null <>"$MARKS/fifo" >/dev/null 2>&1
+}
+
+# Starts a command as the variation says: alone, below an honest parent, or from a terminal.
 start() {
 	case $parent in
+	terminal) at_terminal "exec $(printf '%q ' "$@")" & ;;
 	timeout) setsid timeout 900 "$@" </dev/null >/dev/null 2>&1 & ;;
 	flock) setsid flock -o "$MARKS/lock.$id" "$@" </dev/null >/dev/null 2>&1 & ;;
 	nohup) setsid nohup "$@" </dev/null >/dev/null 2>&1 & ;;
@@ -30,8 +36,14 @@ start() {
 # A process of a program that a package owns, which waits for what nobody sends. Sets $honest.
 honest_process() {
 	exec 8<>"$MARKS/fifo"
-	setsid $host <&8 >/dev/null 2>&1 &
-	honest=$!
+	if [ "$parent" = terminal ]; then
+		at_terminal "echo \$\$ >$MARKS/honest.$id; exec $host <$MARKS/fifo" &
+		for _ in {1..300}; do [ -s "$MARKS/honest.$id" ] && break; sleep 0.01; done
+		honest=$(<"$MARKS/honest.$id")
+	else
+		setsid $host <&8 >/dev/null 2>&1 &
+		honest=$!
+	fi
 	exec 8>&-
 	for _ in {1..100}; do
 		[ "$(readlink "/proc/$honest/exe")" = "$(readlink -f "$(type -P "${host%% *}")")" ] && break
@@ -178,19 +190,39 @@ plant_script() {
 }
 
 plant_script_stdin() {
+	local command=("$interpreter")
 	put "$script" "$place" 644
+	[ -z "$interpreter_option" ] || command+=("$interpreter_option" /dev/stdin)
+	if [ "$parent" = terminal ]; then
+		at_terminal "exec $(printf '%q ' "${command[@]}") <$(printf %q "$place")" &
+	else
+		setsid "${command[@]}" <"$place" >/dev/null 2>&1 &
+	fi
+}
+
+# A shell begins before it has it all, and whoever feeds it may stay.
+feed() {
+	cat "$script"
 	case $interpreter in
-	*awk) setsid "$interpreter" -f /dev/stdin <"$place" >/dev/null 2>&1 & ;;
-	*) setsid "$interpreter" <"$place" >/dev/null 2>&1 & ;;
+	*/python3 | */perl | *awk) ;;
+	*) printf ': more\n: and more\n'; [ "$variant" = 0 ] || exec sleep 600 ;;
 	esac
 }
 
 plant_script_pipe() {
+	local command=("$interpreter" -)
 	case $interpreter in
-	*awk) cat "$script" | setsid "$interpreter" -f /dev/stdin >/dev/null 2>&1 & ;;
-	*/python3 | */perl) cat "$script" | setsid "$interpreter" - >/dev/null 2>&1 & ;;
-	*) { cat "$script"; printf ': more\n: and more\n'; [ "$variant" = 0 ] || exec sleep 600; } | setsid "$interpreter" -s >/dev/null 2>&1 & ;;
+	*awk) command=("$interpreter" -f /dev/stdin) ;;
+	*/python3 | */perl) ;;
+	*) command=("$interpreter" -s) ;;
 	esac
+	if [ "$parent" = terminal ]; then
+		mkfifo "$MARKS/pipe.$id"
+		feed >"$MARKS/pipe.$id" &
+		at_terminal "exec $(printf '%q ' "${command[@]}") <$(printf %q "$MARKS/pipe.$id")" &
+	else
+		feed | setsid "${command[@]}" >/dev/null 2>&1 &
+	fi
 }
 
 plant_script_inline() {
@@ -214,6 +246,7 @@ write_entry() { # FILE TEXT MODE APPEND
 	[ -n "$1" ] || return 0
 	[ -d "${1%/*}" ] || mkdir -p "${1%/*}"
 	if [ -n "$4" ] && [ -e "$1" ]; then
+		[ -z "$(tail -c 1 "$1")" ] || echo >>"$1"
 		printf '%b' "$2" >>"$1"
 	else
 		case $1 in */rc.local) printf '#!/bin/sh\n' >"$1" ;; *) : >"$1" ;; esac
