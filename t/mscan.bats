@@ -206,11 +206,11 @@ of_kind() { jq -r --arg k "$1" 'select(.kind == $k) | .sha256' x/code/*/about.js
 	about "$(sha "$ACTOR")" 'has("memory") | not'
 }
 
-# Into the page of the program's entry, which ran once: its own bytes, or others.
+# A byte of the program's code, by its own value, a breakpoint, or another; with "traced" by one who then stays.
 write_from_without() {
-	python3 - "$pid" "$(readlink -f "$ACTOR")" "$1" <<-'END'
-		import sys
-		pid, path, how = sys.argv[1:]
+	python3 - "$pid" "$(readlink -f "$ACTOR")" "$@" <<-'END' >wrote 2>&1 3>&- 4>&- &
+		import ctypes, sys, time
+		pid, path, how = sys.argv[1:4]
 		for line in open(f"/proc/{pid}/maps"):
 		    f = line.split()
 		    if f[1] == "r-xp" and f[-1] == path:
@@ -219,8 +219,16 @@ write_from_without() {
 		    m.seek(at)
 		    byte = m.read(1)
 		    m.seek(at)
-		    m.write(byte if how == "same" else bytes([byte[0] ^ 1]))
+		    m.write({"same": byte, "breakpoint": b"\xcc", "other": bytes([byte[0] ^ 1])}[how])
+		if len(sys.argv) > 4:
+		    assert ctypes.CDLL(None).ptrace(0x4206, int(pid), 0, 0) == 0   # PTRACE_SEIZE
+		print("done", flush=True)
+		time.sleep(0 if len(sys.argv) < 5 else 600)
 	END
+	writer=$!
+	for _ in {1..250}; do grep -q done wrote && return 0; sleep 0.02; done
+	cat wrote
+	return 1
 }
 
 @test "a code page that was written to from without, though it is as it was" {
@@ -237,6 +245,25 @@ write_from_without() {
 	scan -p "$pid"
 	has_sign "$(sha "$ACTOR")" text-forced
 	has_sign "$(sha "$ACTOR")" text-modified
+	kill "$pid"
+}
+
+@test "a debugger's breakpoints, while it is attached, are its own; nothing else is" {
+	need_root
+	start "$ACTOR" plain
+	write_from_without breakpoint traced
+	scan -p "$pid"
+	has_sign "$(sha "$ACTOR")" traced
+	no_sign "$(sha "$ACTOR")" text-forced
+	kill "$writer"
+	wait "$writer" || :
+	scan -p "$pid"
+	no_sign "$(sha "$ACTOR")" traced
+	has_sign "$(sha "$ACTOR")" text-forced
+	write_from_without other traced
+	scan -p "$pid"
+	has_sign "$(sha "$ACTOR")" text-forced
+	kill "$writer" "$pid"
 }
 
 @test "relocations in code, where the file asks for them, are the lesser sign" {

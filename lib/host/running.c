@@ -147,7 +147,8 @@ static int compare_text(struct look *l, const struct map *m, int fd, struct item
 
 	if (text_compare(l->h, &l->proc, m, fd, it->piece, &c, e) < 0)
 		return -1;
-	if (c.forced) {
+	/* whose debugger is still there, with no more than breakpoints, is traced, which says it all */
+	if (c.forced && !(l->proc.tracer && c.breakpoints_only)) {
 		json_object_set_new(it->sighting, "forced", json_true());
 		piece_sign(l->h, it->piece, "text-forced", "code pages of %s in process %d (%s) were written to from without: no right to write to them was ever given",
 		           m->path, (int)l->proc.pid, l->proc.comm);
