@@ -452,6 +452,19 @@ os.setxattr(sys.argv[1], "security.capability", struct.pack("<5I", 0x02000001, 1
 	no_sign "$(sha "$LODGER")" detached        # its parent is in another session, and lives
 	kill_tree "$pid"
 	rm ready
+	# as a child of nobody who is left, but at a terminal that somebody holds
+	cat >at-terminal.py <<-'END'
+		import fcntl, os, pty, sys, termios, time
+		master, slave = pty.openpty()
+		if os.fork() == 0:
+		    if os.fork() == 0:
+		        os.setsid()
+		        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+		        os.dup2(os.open("at-terminal", os.O_WRONLY | os.O_CREAT), 1)
+		        os.execv(sys.argv[1], [sys.argv[1], "scratch", "plain"])
+		    os._exit(0)
+		time.sleep(600)
+	END
 	# a namespace of its own: whoever started it is gone, and process 1 there is the one it was left to
 	cat >in.sh <<-END
 		mount -t proc proc /proc
@@ -459,7 +472,7 @@ os.setxattr(sys.argv[1], "security.capability", struct.pack("<5I", 0x02000001, 1
 		until grep -q ready ready 2>/dev/null; do sleep 0.02; done
 		mscan -q -o c.case
 		kill \$(pgrep -f "^\$1")
-		script -q -c "\$1 scratch plain" /dev/null >at-terminal &
+		python3 at-terminal.py "\$1" &
 		until grep -q ready at-terminal 2>/dev/null; do sleep 0.02; done
 		mscan -q -o t.case
 	END
