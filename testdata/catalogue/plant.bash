@@ -54,7 +54,7 @@ honest_process() {
 
 marked() {
 	local n
-	for n in {1..300}; do
+	for n in {1..1500}; do   # half a minute: the machine may be busy with others
 		compgen -G "$MARKS/$id.*" >/dev/null && return 0
 		sleep 0.02
 	done
@@ -217,9 +217,11 @@ plant_script_pipe() {
 	*) command=("$interpreter" -s) ;;
 	esac
 	if [ "$parent" = terminal ]; then
-		mkfifo "$MARKS/pipe.$id"
-		feed >"$MARKS/pipe.$id" &
-		at_terminal "exec $(printf '%q ' "${command[@]}") <$(printf %q "$MARKS/pipe.$id")" &
+		export script interpreter variant
+		export -f feed
+		at_terminal "feed | $(printf '%q ' "${command[@]}")" &
+		export -n script interpreter variant
+		export -nf feed
 	else
 		feed | setsid "${command[@]}" >/dev/null 2>&1 &
 	fi
