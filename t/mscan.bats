@@ -208,6 +208,7 @@ of_kind() { jq -r --arg k "$1" 'select(.kind == $k) | .sha256' x/code/*/about.js
 
 # A byte of the program's code, by its own value, a breakpoint, or another; with "traced" by one who then stays.
 write_from_without() {
+	rm -f wrote
 	python3 - "$pid" "$(readlink -f "$ACTOR")" "$@" <<-'END' >wrote 2>&1 3>&- 4>&- &
 		import ctypes, sys, time
 		pid, path, how = sys.argv[1:4]
@@ -222,11 +223,11 @@ write_from_without() {
 		    m.write({"same": byte, "breakpoint": b"\xcc", "other": bytes([byte[0] ^ 1])}[how])
 		if len(sys.argv) > 4:
 		    assert ctypes.CDLL(None).ptrace(0x4206, int(pid), 0, 0) == 0   # PTRACE_SEIZE
-		print("done", flush=True)
+		print("written", flush=True)
 		time.sleep(0 if len(sys.argv) < 5 else 600)
 	END
 	writer=$!
-	for _ in {1..250}; do grep -q done wrote && return 0; sleep 0.02; done
+	for _ in {1..250}; do grep -qs written wrote && return 0; sleep 0.02; done
 	cat wrote
 	return 1
 }
