@@ -483,6 +483,7 @@ os.setxattr(sys.argv[1], "security.capability", struct.pack("<5I", 0x02000001, 1
 	bsdtar -xf c.case -C x
 	about "$(sha "$LODGER")" '[.signs[].name] | index("detached") != null'
 	bsdtar -xf t.case -C y
+	jq -c .host.scan y/case.json
 	jq -e '[.sightings[].how] == ["exe"] and ([.signs[].name] | index("detached") == null)' "y/code/$(sha "$LODGER")/about.json"
 	chmod -R u+rwX x y
 }
