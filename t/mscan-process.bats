@@ -547,6 +547,23 @@ os.setxattr(sys.argv[1], "security.capability", struct.pack("<5I", 0x02000001, 1
 	for f in app/owned srv/chroot/bin/su var/lib/docker/l/bin/su opt/plain; do [ ! -e "x/code/$(sha "r/$f")" ]; done
 }
 
+@test "files that give rights: not where nobody but root can go" {
+	need_root
+	fabricate
+	mkdir -p r/opt/{own,group,user}/deep
+	for d in own group user; do
+		echo "$d" >"r/opt/$d/deep/file"
+		chmod 4755 "r/opt/$d/deep/file"
+	done
+	chmod 700 r/opt/own r/opt/user
+	chmod 710 r/opt/group
+	chown 65534 r/opt/user
+	scan -R r
+	has_sign "$(sha r/opt/group/deep/file)" setuid-unowned
+	has_sign "$(sha r/opt/user/deep/file)" setuid-unowned
+	[ ! -e "x/code/$(sha r/opt/own/deep/file)" ]
+}
+
 @test "rights that came from elsewhere" {
 	need_root
 	chmod 711 "$TMP" "$BATS_FILE_TMPDIR"

@@ -1,17 +1,22 @@
 /* Files that give whoever runs them more rights than he has. */
 #include "host/internal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #define CAP_DEPTH 48u          /* each open folder takes a descriptor and some 4 KB of stack */
 #define CAP_ENTRIES 4000000u   /* of all: some two microseconds each */
 #define CAP_TOPS 32u
+#ifndef SYS_getxattrat         /* Linux 6.13 */
+#define SYS_getxattrat 464
+#endif
 
 /* Where programs are searched, and where they are dropped, in this order. */
 static const char *const tops[] = {
@@ -69,9 +74,18 @@ static uint64_t given(const struct vfs_ns_cap_data *c, ssize_t n)
 /* The capabilities that the file gives (permitted, or inheritable with the caller's): 0 none. */
 static uint64_t file_capabilities(int dir, const char *name)
 {
+	static bool by_path;   /* the kernel is older: the way round is five times as long */
 	struct vfs_ns_cap_data c = { 0 };
+	struct { uint64_t value; uint32_t size, flags; } arguments = { (uintptr_t)&c, sizeof(c), 0 };
 	char path[PATH_MAX];
+	ssize_t n;
 
+	if (!by_path) {
+		n = syscall(SYS_getxattrat, dir, name, AT_SYMLINK_NOFOLLOW, "security.capability", &arguments, sizeof(arguments));
+		if (n >= 0 || errno != ENOSYS)
+			return given(&c, n);
+		by_path = true;
+	}
 	if (snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir, name) >= (int)sizeof(path))
 		return 0;
 	return given(&c, lgetxattr(path, "security.capability", &c, sizeof(c)));
@@ -137,8 +151,8 @@ static bool gives(int dir, const char *name, const struct stat *st, uint64_t *ca
 	return *capabilities || st->st_mode & S_ISUID || (st->st_mode & S_ISGID && st->st_mode & S_IXGRP);
 }
 
-/* A folder that is another system's root: but not where anybody can make one. */
-static bool another_root(const struct folder *f, const char *path)
+/* A folder that is another system's root: but not where anybody can make one. File systems that count do so: 2 and each folder in it. */
+static bool another_root(const struct folder *f, const struct stat *st, const char *path)
 {
 	int dir = dirfd(f->dir);
 	bool is;
@@ -147,11 +161,17 @@ static bool another_root(const struct folder *f, const char *path)
 	for (i = 0; i < sizeof(stores) / sizeof(*stores); i++)
 		if (!strcmp(path, stores[i]))
 			return true;
-	if (!*path || disguise_temporary(path) || disguise_hidden(path) || !walk_enter(f, "etc/os-release", true))
+	if (!*path || (st->st_nlink > 1 && st->st_nlink < 4) || disguise_temporary(path) || disguise_hidden(path) || !walk_enter(f, "etc/os-release", true))
 		return false;
 	is = !faccessat(dir, "etc/os-release", F_OK, AT_SYMLINK_NOFOLLOW) || !faccessat(dir, "usr/lib/os-release", F_OK, 0);
 	watch_leave();
 	return is;
+}
+
+/* Nobody but root can go in (an access list would show in the group's bits): what stands there gives rights to nobody else. */
+static bool roots_own(const struct stat *st)
+{
+	return !st->st_uid && !(st->st_mode & (S_IXGRP | S_IXOTH));
 }
 
 /* A folder of the same file system, or a file that gives rights. -1: it is none of these, or does not answer. */
@@ -165,7 +185,7 @@ static int open_entry(const struct search *w, const struct folder *f, const stru
 		goto out;
 	if (S_ISREG(st->st_mode) && gives(dir, d->d_name, st, capabilities))
 		fd = openat(dir, d->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	else if (S_ISDIR(st->st_mode) && st->st_dev == w->dev)
+	else if (S_ISDIR(st->st_mode) && st->st_dev == w->dev && !roots_own(st))
 		fd = openat(dir, d->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	/* it may be another by now */
 	if (fd >= 0 && (fstat(fd, st) < 0 || !(S_ISREG(st->st_mode) || (S_ISDIR(st->st_mode) && st->st_dev == w->dev))))
@@ -202,7 +222,7 @@ static void read_folder(struct search *w, int fd, const struct stat *at, struct 
 		host_missed(w->h, "some folders stand too deep to be looked at for files that give rights");
 		goto out;
 	}
-	if (another_root(&f, path))
+	if (another_root(&f, at, path))
 		goto out;
 	while (walk_spare(w->h, &f), room(w, path) && (d = walk_next(&f))) {
 		w->entries++;
@@ -261,7 +281,10 @@ int privileged_scan(struct host *h, struct err *e)
 		if (fd < 0)
 			continue;
 		w.dev = st.st_dev;
-		read_folder(&w, fd, &st, NULL, NULL);
+		if (roots_own(&st))
+			close(fd);
+		else
+			read_folder(&w, fd, &st, NULL, NULL);
 	}
 	return 0;
 }
