@@ -19,7 +19,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 
 # ---- rooms: what each uses (rooms of lower floors only) and the library it owns ----
 
-ROOMS := base casefile trust known judge confine code garden listing link pack centre host agent remedy micro proof
+ROOMS := base casefile trust known judge confine code initrd garden listing link pack centre host agent remedy micro proof
 
 USES_base     :=
 USES_casefile := base
@@ -28,6 +28,7 @@ USES_known    := base
 USES_judge    := base
 USES_confine  := base
 USES_code     := confine base
+USES_initrd   := casefile base
 USES_garden   := confine base
 USES_listing  := casefile judge base
 USES_link     := trust base
@@ -67,10 +68,11 @@ TOOL_magent  := agent link trust casefile base
 TOOL_mcenter := centre trust casefile known base
 
 # Helpers parse hostile bytes in processes of their own; they stand in libexec.
-HELPERS := helper-static helper-garden
+HELPERS := helper-static helper-garden helper-initrd
 
 TOOL_helper-static := code confine base
 TOOL_helper-garden := garden confine base
+TOOL_helper-initrd := initrd confine casefile base
 
 # ---- what is built: everything twice, plain and under the sanitizers ----
 

@@ -119,4 +119,15 @@ json_t *casefilter_new_case(const char *tool, json_t *host);
 int squeeze_fd(int in, int out, struct err *e);
 int unsqueeze_fd(int in, int out, uint64_t cap, struct err *e);   /* 65: no zstd, cut, or longer than cap */
 
+/* ---- unroll.c: a compressed stream in memory, in whichever compression initial file systems have ---- */
+
+struct unroll;
+/* gzip, bzip2, xz, lzma, lz4 (legacy frames too), zstd. The n bytes at p must outlive it; the stream may end before they do. 65:
+ * none of these, damaged, or compressed more than once. It computes on memory alone, as CONFINE_PARSER allows. */
+struct unroll *unroll_open(const void *p, size_t n, struct err *e);
+/* The next bytes; they stay until the next call. 0 at the end, -1 (65). */
+ssize_t unroll_block(struct unroll *u, const void **p, struct err *e);
+size_t unroll_used(const struct unroll *u);   /* at the end: how many of the n bytes were the stream's */
+void unroll_close(struct unroll *u);
+
 #endif

@@ -1,0 +1,121 @@
+/* Images of initial file systems: archives of the kernel's form in memory, and what of their files runs. */
+#include "unit.h"
+
+#include <stdlib.h>
+
+#include "initrd/initrd.h"
+
+/* One file as an archive in the new ASCII format. */
+static void add(struct buf *b, const char *name, unsigned mode, const char *data)
+{
+	size_t n = strlen(data);
+
+	buf_addf(b, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", 1u, mode, 0u, 0u, 1u, 0u, (unsigned)n, 0u, 0u, 0u, 0u,
+	         (unsigned)strlen(name) + 1, 0u);
+	buf_add(b, name, strlen(name) + 1);
+	while (b->len % 4)
+		buf_addc(b, '\0');
+	buf_add(b, data, n);
+	while (b->len % 4)
+		buf_addc(b, '\0');
+}
+
+static void lists(const struct buf *b, const char *want, const char *name)
+{
+	json_t *o = list_make(b->p, b->len), *file;
+	struct buf got = { 0 };
+	size_t i;
+
+	json_array_foreach(json_object_get(o, "files"), i, file)
+		buf_addf(&got, "%s%lld:%s:%s", i ? " " : "", (long long)jsonio_int(file, "number", -1), jsonio_str(file, "path"), jsonio_str(file, "like"));
+	if (json_object_get(o, "problem"))
+		buf_adds(&got, " !");
+	if (!OK_STR(buf_str(&got), want, name))
+		printf("# got '%s', '%s'\n", buf_str(&got), jsonio_str(o, "problem") ? jsonio_str(o, "problem") : "");
+	buf_free(&got);
+	json_decref(o);
+}
+
+static void like(const char *path, const char *text, const char *want)
+{
+	const char *got = likeness_of(path, text, strlen(text), true);
+
+	if (!OK_STR(got, want, err_q(text)))
+		printf("# got %s\n", got);
+}
+
+static void archives(void)
+{
+	struct buf b = { 0 }, out = { 0 };
+	const uint64_t wanted[] = { 0, 3 };
+	size_t whole;
+
+	add(&b, "./init", 0100755, "#!/bin/sh\n");
+	add(&b, "etc/data", 0100644, "data");
+	add(&b, "bin", 0120777, "usr/bin");
+	add(&b, "empty", 0100755, "");
+	add(&b, "usr/../bin//x", 0100644, "\177ELF");
+	add(&b, "TRAILER!!!", 0, "");
+	lists(&b, "0:init:script 3:bin/x:elf", "archive: what runs is listed, by a clean name");
+	whole = b.len;
+	buf_add(&b, "\0\0\0\0\0\0\0", 7);
+	lists(&b, "0:init:script 3:bin/x:elf", "archive: zeros behind it are nothing");
+	buf_addc(&b, '\0');
+	add(&b, "scripts/a", 0100644, "x");
+	lists(&b, "0:init:script 3:bin/x:elf 4:scripts/a:text", "archive: another one stands behind zeros");
+	list_take(b.p, b.len, wanted, 2, &out);
+	OK_STR(buf_str(&out), "0 10\n#!/bin/sh\n3 4\n\177ELF", "archive: files are given back by number");
+	b.len = whole - 130;
+	lists(&b, "0:init:script !", "archive: what is cut is a problem, and what stood before it is listed");
+	b.len = 0;
+	add(&b, "a/b", 0100755, "x");
+	memcpy(b.p + 6 + (size_t)8 * 6, "fffffff0", 8);
+	lists(&b, " !", "archive: a size beyond the end");
+	memcpy(b.p + 6 + (size_t)8 * 6, "0000000z", 8);
+	lists(&b, " !", "archive: a size that is none");
+	memcpy(b.p + 6 + (size_t)8 * 6, "00000001", 8);
+	memcpy(b.p + 6 + (size_t)8 * 11, "00002000", 8);
+	lists(&b, " !", "archive: a name longer than any");
+	buf_free(&b);
+	buf_free(&out);
+}
+
+/* One byte, "a\n" in its smallest streams; each with other bytes behind it. */
+static void extents(void)
+{
+	static const struct { const char *name; size_t n; const char *p; } stream[] = {
+		{ "zstd", 19, "\x28\xb5\x2f\xfd\x04\x58\x11\0\0\x61\x0a\xe7\x77\x3f\x70\x28\xb5\x2f\xfd" },
+		{ "lz4", 25, "\x04\x22\x4d\x18\x64\x40\xa7\x02\0\0\x80\x61\x0a\0\0\0\0\x3d\xe0\x2b\x43\0\0\0\0" },
+		{ "lz4 legacy", 15, "\x02\x21\x4c\x18\x03\0\0\0\x20\x61\x0a\0\0\0\0" },
+	};
+	static const size_t want[] = { 15, 21, 11 };
+	size_t i;
+
+	for (i = 0; i < 3; i++)
+		if (!OK(extent_of(stream[i].p, stream[i].n) == want[i], stream[i].name))
+			printf("# got %zu\n", extent_of(stream[i].p, stream[i].n));
+	OK(extent_of("\x28\xb5\x2f\xfd", 4) == 4 && extent_of("\x04\x22\x4d\x18\x64", 5) == 5 && extent_of("\x28\xb5\x2f\xfd\xff\xff\xff", 7) == 7,
+	   "extent: a stream that is cut ends where the bytes do");
+	OK(extent_of("\x1f\x8b\x08\0", 4) == 4 && extent_of("", 0) == 0, "extent: of other formats nothing is told");
+}
+
+int main(void)
+{
+	archives();
+	extents();
+	like("conf/a", "# x\n\nRESUME=\"UUID=a-b\"\nexport MODULES\n", "settings");
+	like("conf/a", "RESUME=`x`\n", "text");
+	like("conf/a", "RESUME=\"a\";x\n", "text");
+	like("conf/a", "RESUME=a x\n", "text");
+	like("conf/a", "init=/x\n", "text");
+	like("conf/a", "LD_PRELOAD=/x\n", "text");
+	like("conf/a", "RESUME=a\nx\n", "text");
+	like("a/ORDER", "/scripts/a/b \"$@\"\n[ -e /conf/param.conf ] && . /conf/param.conf\n", "order");
+	like("a/ORDER", "/scripts/a/b x \"$@\"\n", "text");
+	like("a/ORDER", "/opt/a/b \"$@\"\n", "text");
+	like("a/ORDER", "/scripts/a/b \"$@\" &\n", "text");
+	like("lib/x.ko.zst", "x", "module");
+	OK(likeness_runs("usr/lib/udev/rules.d/x", 0644, "x", 1) && likeness_runs("x/y", 0755, "x", 1) && likeness_runs("a.ko", 0644, "x", 1), "what runs");
+	OK(!likeness_runs("usr/lib/modules/6/modules.dep.bin", 0755, "x", 1) && !likeness_runs("etc/fstab", 0644, "x", 1), "what does not run");
+	return unit_end();
+}
