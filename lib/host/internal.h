@@ -148,6 +148,8 @@ void watch_beat(void);                                 /* still alive; for long 
 bool watch_spare(struct host *h);
 bool watch_due(void);                                  /* would it do anything now? */
 void watch_rest(int64_t ns);                           /* sleeps; async-signal-safe */
+/* Around waiting for a child of ours that has a time limit: it is not the scan that hangs. */
+void watch_waits(bool begins);
 int64_t watch_clock(void);                             /* milliseconds that pass, rests left out */
 unsigned watch_patience(void);                         /* milliseconds, 0: nobody watches */
 
@@ -235,6 +237,10 @@ struct piece *recall_read(struct host *h, int fd, const struct stat *st, const c
 /* Around reading the first bytes of a file that may turn out not to be code. */
 void recall_begin(struct host *h, int fd, const struct stat *st);
 void recall_no_code(struct host *h, int fd);
+/* A note that an earlier scan left of an open file, which is as it was then, and its digest. Lives as long as the index; NULL: none. */
+const char *recall_noted(struct host *h, int fd, const struct stat *st, char sha256[DIGEST_HEX]);
+/* Leaves one, of text; between recall_begin() and this, no other file is read through the index. */
+void recall_note(struct host *h, int fd, uint64_t size, const char *sha256, const char *note);
 /* The piece stands at that path below our own root: what stood there before, and the signs that follow from it. */
 void recall_path(struct host *h, struct piece *p, const char *path);
 
@@ -276,6 +282,13 @@ void dpkg_close(struct dpkg *d);
 /* Is the file at path below root, which st tells of, one that a package owns with another MD5? Its name in package (size).
  * Files that did not change since the package came are not read; configuration files are for their users to alter. */
 bool altered_file(const struct dpkg *d, int root, const char *path, const struct stat *st, char *package, size_t size);
+
+/* ---- sums.c: the sums of all files that packages brought ---- */
+
+struct sums;
+struct sums *sums_load(const struct dpkg *d);
+bool sums_has(const struct sums *s, const char *md5);
+void sums_free(struct sums *s);
 
 /* ---- rooted.c: paths below a root that is not ours ---- */
 
@@ -718,6 +731,11 @@ void environment_line(struct startup *s, unsigned line, const char *text, size_t
 int shadow_library(const struct host *h, const char *name, const char *within);
 /* A folder that is searched for libraries, or for programs: what in it takes the place of the system's. */
 void shadow_folder(struct startup *s, unsigned line, const char *text, size_t length, const char *folder, bool libraries);
+
+/* ---- initramfs.c: what runs before any file of the machine does ---- */
+
+/* The images below /boot of h's root. */
+int initramfs_scan(struct host *h, struct err *e);
 
 /* ---- walk.c: folders that are read entry by entry, as steps ---- */
 

@@ -66,7 +66,8 @@ static void apply(struct host *h, struct piece *p, const char *facts, size_t n)
 		return;
 	p->looked_into = true;
 	next_string(&at, end);
-	while ((name = next_string(&at, end)) && (reason = next_string(&at, end)))
+	/* an empty name: what follows is a note */
+	while ((name = next_string(&at, end)) && *name && (reason = next_string(&at, end)))
 		piece_sign(h, p, name, "%s", reason);
 }
 
@@ -153,6 +154,36 @@ void recall_begin(struct host *h, int fd, const struct stat *st)
 {
 	if (h->cache)
 		cache_begin(h->cache, fd, st);
+}
+
+const char *recall_noted(struct host *h, int fd, const struct stat *st, char sha256[DIGEST_HEX])
+{
+	struct cache_hit hit;
+	const char *at, *end, *s;
+
+	if (!h->cache || cache_find(h->cache, fd, st, &hit) != CACHE_CODE)
+		return NULL;
+	at = hit.facts;
+	end = at + hit.facts_length;
+	while ((s = next_string(&at, end)) && *s)
+		;
+	digest_tohex(hit.sha256, sizeof(hit.sha256), sha256);
+	return s ? next_string(&at, end) : NULL;
+}
+
+void recall_note(struct host *h, int fd, uint64_t size, const char *sha256, const char *note)
+{
+	unsigned char raw[KNOWN_DIGEST];
+	struct buf facts = { 0 };
+	struct cache_hit hit;
+
+	if (!h->cache || digest_unhex(sha256, raw, sizeof(raw)) < 0)
+		return;
+	look(h, fd, size, &facts);
+	buf_addc(&facts, '\0');
+	buf_add(&facts, note, strlen(note) + 1);
+	cache_put(h->cache, fd, raw, buf_str(&facts), facts.len, &hit);
+	buf_free(&facts);
 }
 
 void recall_no_code(struct host *h, int fd)

@@ -109,6 +109,14 @@ void watch_rest(int64_t ns)
 	}
 }
 
+void watch_waits(bool begins)
+{
+	if (!shared)
+		return;
+	watch_beat();
+	atomic_store(&shared->resting, begins);
+}
+
 int64_t watch_clock(void)
 {
 	return clock_mono_ms() - rested_ms;
