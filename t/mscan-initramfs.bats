@@ -150,6 +150,9 @@ found() { cat x/code/*/about.json | jq -r '.signs[].name | select(startswith("in
 	touch -d '2 days ago' r/var/lib/dpkg/info
 	image --xz
 	scan
+	echo '# edited' >>r/etc/udev/rules.d/50-x.rules   # the image has what the package brought
+	scan
+	[ -z "$(found)" ]
 	about "$(sha i/usr/bin/busybox)" '.paths == ["/usr/bin/busybox"] and (.signs | map(.name) | index("package-altered"))'
 }
 

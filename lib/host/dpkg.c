@@ -279,6 +279,17 @@ uint64_t dpkg_version(const struct dpkg *d, const char *path)
 	return stamp ? stamp : DPKG_UNVERSIONED;
 }
 
+uint64_t dpkg_version_of(const struct dpkg *d, const char *package)
+{
+	uint64_t name = plain_hash(package, strlen(package), 0);
+	size_t i;
+
+	for (i = 0; i < d->packages; i++)
+		if (d->package[i].name == name)
+			return d->package[i].version ? d->package[i].version : DPKG_UNVERSIONED;
+	return 0;
+}
+
 const char *dpkg_package(const struct dpkg *d, const char *path, int64_t *since)
 {
 	size_t i = find(d, key_of(d, path, strlen(path)));

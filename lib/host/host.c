@@ -192,6 +192,8 @@ int host_scan(struct host *h, struct err *e)
 	if (!rc)
 		rc = step(h, startup_scan, "the start-up places", e);
 	if (!rc)
+		rc = step(h, maintainer_scan, "the packages' scripts", e);
+	if (!rc)
 		rc = step(h, initramfs_scan, "the initial file systems", e);
 	if (!rc)
 		rc = step(h, roots_startup, "the start-up places of containers", e);

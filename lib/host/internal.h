@@ -241,6 +241,9 @@ void recall_no_code(struct host *h, int fd);
 const char *recall_noted(struct host *h, int fd, const struct stat *st, char sha256[DIGEST_HEX]);
 /* Leaves one, of text; between recall_begin() and this, no other file is read through the index. */
 void recall_note(struct host *h, int fd, uint64_t size, const char *sha256, const char *note);
+/* How often the file `name` of an open folder became other code while the package that it belongs to, in that version, was the same
+ * (dpkg_version_of); it becomes no piece. 0 without an index. */
+unsigned recall_changes(struct host *h, int folder, const char *name, const struct stat *st, const char *path, uint64_t version);
 /* The piece stands at that path below our own root: what stood there before, and the signs that follow from it. */
 void recall_path(struct host *h, struct piece *p, const char *path);
 
@@ -269,6 +272,7 @@ bool dpkg_owns(const struct dpkg *d, const char *path);
 #define DPKG_UNVERSIONED 1u
 void dpkg_load_versions(struct dpkg *d);
 uint64_t dpkg_version(const struct dpkg *d, const char *path);
+uint64_t dpkg_version_of(const struct dpkg *d, const char *package);   /* as its files in info/ are called */
 /* The package that owns the path, as its files in info/ are called, and when they were written (seconds since 1970). */
 const char *dpkg_package(const struct dpkg *d, const char *path, int64_t *since);
 /* The other packages that list it, one a call; *at: 0 before the first. NULL: no more. */
@@ -736,6 +740,11 @@ void shadow_folder(struct startup *s, unsigned line, const char *text, size_t le
 
 /* The images below /boot of h's root. */
 int initramfs_scan(struct host *h, struct err *e);
+
+/* ---- maintainer.c: the scripts that packages run when they come and go ---- */
+
+/* Those of installed packages in h's own root that were altered since. */
+int maintainer_scan(struct host *h, struct err *e);
 
 /* ---- walk.c: folders that are read entry by entry, as steps ---- */
 

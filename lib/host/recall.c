@@ -6,6 +6,7 @@
 
 #include "known/known.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -190,6 +191,54 @@ void recall_no_code(struct host *h, int fd)
 {
 	if (h->cache)
 		cache_put_no_code(h->cache, fd);
+}
+
+/* The digest of a file, from the index or read into it. */
+static bool digest_of(struct host *h, int folder, const char *name, const struct stat *st, unsigned char sha256[KNOWN_DIGEST])
+{
+	struct cache_hit hit;
+	struct buf facts = { 0 };
+	char hex[DIGEST_HEX];
+	struct stat now;
+	bool ok = false;
+	int fd;
+
+	if (cache_find(h->cache, -1, st, &hit) == CACHE_CODE) {
+		memcpy(sha256, hit.sha256, KNOWN_DIGEST);
+		return true;
+	}
+	fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	/* the file system may have been none that the index knew yet */
+	if (fstat(fd, &now) < 0 || !S_ISREG(now.st_mode))
+		goto out;
+	ok = cache_find(h->cache, fd, &now, &hit) == CACHE_CODE;
+	if (ok) {
+		memcpy(sha256, hit.sha256, KNOWN_DIGEST);
+		goto out;
+	}
+	cache_begin(h->cache, fd, &now);
+	if (reading_digest(h, fd, &now, hex, NULL) < 0)
+		goto out;
+	ok = !digest_unhex(hex, sha256, KNOWN_DIGEST);
+	look(h, fd, (uint64_t)now.st_size, &facts);
+	cache_put(h->cache, fd, sha256, buf_str(&facts), facts.len, &hit);
+	buf_free(&facts);
+out:
+	close(fd);
+	return ok;
+}
+
+unsigned recall_changes(struct host *h, int folder, const char *name, const struct stat *st, const char *path, uint64_t version)
+{
+	unsigned char sha256[KNOWN_DIGEST];
+	struct cache_history k;
+
+	if (!h->cache || version <= DPKG_UNVERSIONED || !digest_of(h, folder, name, st, sha256))
+		return 0;
+	cache_path(h->cache, h->root_path, path, sha256, version, &k);
+	return k.odd;
 }
 
 static json_t *told(const char *path, const struct cache_history *k)
