@@ -470,3 +470,27 @@ found() { [ -f "$X/$(sha "$R$1")/about.json" ] || { echo "# no piece: $1"; retur
 	look
 	found /etc/init.d/long
 }
+
+@test "a start-up command of many words is looked at to its end; of more than a program can be given, the file is a finding" {
+	R=$TMP/w
+	program behind quoted nested after
+	mkdir -p "$R/etc"
+	{ printf '* * * * * root env'; seq -f ' A%.0f=1' 1000 | tr -d '\n'; lines ' /opt/pbehind'; } | put /etc/cron.d/behind
+	{ printf '* * * * * root sh -c "'; printf '%9000s' ''; lines '/opt/pquoted"'; } | put /etc/cron.d/quoted
+	{ printf '* * * * * root'; yes ' /usr/bin/nice' | head -n 200 | tr -d '\n'; lines ' /opt/pnested'; } | put /etc/cron.d/nested
+	look
+	for f in behind quoted nested; do found "/opt/p$f"; done
+	jq -es 'all(.signs | all(.name != "startup-crowded"))' "$X"/*/about.json
+	jq -e '.host.scan.unseen == []' x/case.json
+	# each of these hides something, which is told; what follows is seen
+	rm "$R"/etc/cron.d/*
+	{ printf '* * * * * root echo'; yes ' a' | head -n 250000 | tr -d '\n'; lines ' ; /opt/pafter'; } | put /etc/cron.d/words
+	{ printf '* * * * * root env'; yes ' /usr/bin/nice' | head -n 300 | tr -d '\n'; lines ' /opt/pnested'; } | put /etc/cron.d/wrappers
+	{ printf '* * * * * root nice'; seq -f ' w%.0f' 70000 | tr -d '\n'; lines ' /opt/pquoted'; } | put /etc/cron.d/searched
+	look
+	found /opt/pafter
+	for f in words wrappers searched; do
+		[[ $(signs "/etc/cron.d/$f") == *startup-crowded* ]] || { echo "# $f: no sign"; return 1; }
+	done
+	jq -e '.host.scan.unseen | length == 3 and all(test("start-up file.*cron.*more .* than are looked at"))' x/case.json
+}

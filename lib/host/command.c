@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #define CAP_RUN_PARTS 256u   /* files of a folder that run-parts is given */
+#define CAP_SEARCHED 65536u  /* words of one file, behind wrappers, that are looked for as programs: some 20 us each */
+#define CAP_WRAPPERS 256u    /* around each other in one command */
 
 /* What cron, systemd and a login shell search, taken together. */
 #define SEARCH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -192,15 +194,26 @@ static bool without_program(struct entry *en, const struct shell_command *c)
 /* Behind a wrapper, its options and their values comes the first word that names a program. True: it was a command line. */
 static bool unwrapped(struct entry *en, const struct shell_command *c, size_t *first, int *fd)
 {
+	unsigned wrappers = 0;
 	bool line;
 	size_t i;
 
 	while (words_wrapper(c->word[*first])) {
+		if (wrappers++ >= CAP_WRAPPERS) {
+			crowd_over(en->s, "programs around others");
+			break;
+		}
 		i = words_wrapped(c->word + *first, c->words - *first, &line);
 		line &= en->depth < CAP_NESTING;
 		/* a user's name, a number: what no rule above knows is passed over */
 		for (i = i ? *first + i : c->words; !line && i < c->words; i++) {
 			io_close(fd);
+			if (en->s->searched++ >= CAP_SEARCHED) {
+				crowd_over(en->s, "words");
+				return false;
+			}
+			if (!(en->s->searched & 1023))
+				watch_beat();
 			*fd = words_builtin(c->word[i]) ? -1 : find_program(en, c->word[i]);
 			if (*fd >= 0 || script_interpreter(c->word[i]))
 				break;
@@ -257,6 +270,8 @@ static void one_command(void *ctx, const struct shell_command *c)
 		en->line = c->line;
 		line_of(en->s, c->line, &en->text, &en->length);
 	}
+	if (c->cut)
+		crowd_over(en->s, "words of one command");
 	if (c->nested && words_fetcher(base(c->word[0])) && !en->s->script)
 		en->s->fetches = true;
 	if (!admitted(en, c) || without_program(en, c) || unwrapped(en, c, &first, &fd))

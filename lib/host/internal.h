@@ -569,6 +569,7 @@ struct shell_command {
 	bool from_pipe;           /* reads another's output */
 	bool computed;            /* its first word is not known before it runs */
 	bool nested;              /* from $( ) or backquotes */
+	bool cut;                 /* there were more words than any program can be given */
 };
 typedef void shell_fn(void *ctx, const struct shell_command *c);
 /* Splits text into simple commands: quotes, operators, $( ), comments, keywords, assignments. It runs nothing and
@@ -633,6 +634,7 @@ struct startup {
 	unsigned last_line;       /* of the last one */
 	struct met *met;          /* crowd.c's */
 	size_t met_size, met_count, looks;
+	size_t searched;          /* words behind wrappers that were looked for as programs */
 	unsigned folders;         /* of its entries */
 	bool crowded;             /* it holds more than is looked at */
 	bool oversized;           /* it is longer than such files are */

@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CAP_WORDS 256u
-#define CAP_WORD 8192u
+/* What the words of one command take, with a pointer for each: the kernel passes no program more, a quarter of a stack of 8 MiB
+ * (execve(2)). */
+#define CAP_COMMAND (2 * MIB)
 
 struct lexer {
 	const char *p, *end, *home;
@@ -19,13 +20,14 @@ struct lexer {
 
 /* The command being gathered. */
 struct gathering {
-	char *word[CAP_WORDS];
-	size_t words;
+	char **word;
+	size_t words, bytes;
 	unsigned line;
 	char *input;
 	bool from_pipe, computed, nested;
 	bool ignoring;        /* for x in ..., case x in */
-	char delimiter[64];   /* of a here-document that begins with the next line */
+	bool cut;             /* it has more words */
+	char *delimiter;      /* of a here-document that begins with the next line, or NULL */
 };
 
 static void scan(struct lexer *l, char stop, bool nested);
@@ -36,7 +38,16 @@ static void forget(struct gathering *g)
 		free(g->word[--g->words]);
 	free(g->input);
 	g->input = NULL;
-	g->from_pipe = g->computed = g->ignoring = false;
+	g->bytes = 0;
+	g->from_pipe = g->computed = g->ignoring = g->cut = false;
+}
+
+static void finish(struct gathering *g)
+{
+	forget(g);
+	free(g->word);
+	free(g->delimiter);
+	free(g);
 }
 
 static void emit(struct lexer *l, struct gathering *g, bool pipes_on)
@@ -44,7 +55,7 @@ static void emit(struct lexer *l, struct gathering *g, bool pipes_on)
 	if (g->words) {
 		struct shell_command c = {
 			.word = g->word, .words = g->words, .line = g->line, .input = g->input, .from_pipe = g->from_pipe,
-			.computed = g->computed, .nested = g->nested,
+			.computed = g->computed, .nested = g->nested, .cut = g->cut,
 		};
 
 		l->fn(l->ctx, &c);
@@ -67,7 +78,7 @@ static bool at(const struct lexer *l, const char *s)
 
 static void put(struct buf *w, char c)
 {
-	if (w->len < CAP_WORD)
+	if (w->len < CAP_COMMAND)
 		buf_addc(w, c);
 }
 
@@ -258,8 +269,14 @@ static void take_word(struct lexer *l, struct gathering *g, bool plain)
 		if (one_of(s, skipped))
 			goto out;
 	}
-	if (g->ignoring || g->words >= CAP_WORDS)
+	if (g->ignoring)
 		goto out;
+	g->cut |= g->bytes + w.len + 1 + sizeof(*g->word) > CAP_COMMAND;
+	if (g->cut)
+		goto out;
+	g->bytes += w.len + 1 + sizeof(*g->word);
+	if (!(g->words & (g->words - 1)))
+		g->word = buf_realloc(g->word, g->words ? g->words * 2 : 1, sizeof(*g->word));
 	if (!g->words) {
 		g->line = line;
 		g->computed = computed;
@@ -300,10 +317,12 @@ static void redirection(struct lexer *l, struct gathering *g)
 		l->p++;
 	if (more(l) && *l->p != '\n')
 		read_word(l, &w, false, &was_quoted);
-	if (here)
-		snprintf(g->delimiter, sizeof(g->delimiter), "%s", buf_str(&w));
-	else if (in && !g->input && w.len)
+	if (here) {
+		free(g->delimiter);
+		g->delimiter = w.len ? buf_strdup(buf_str(&w)) : NULL;
+	} else if (in && !g->input && w.len) {
 		g->input = buf_strdup(buf_str(&w));
+	}
 	buf_free(&w);
 }
 
@@ -328,7 +347,8 @@ static void here_document(struct lexer *l, struct gathering *g)
 		if (more(l))
 			step(l);
 	}
-	g->delimiter[0] = '\0';
+	free(g->delimiter);
+	g->delimiter = NULL;
 }
 
 static void scan(struct lexer *l, char stop, bool nested)
@@ -342,7 +362,7 @@ static void scan(struct lexer *l, char stop, bool nested)
 		if (c == '\n') {
 			emit(l, g, g->from_pipe && !g->words);
 			step(l);
-			if (g->delimiter[0])
+			if (g->delimiter)
 				here_document(l, g);
 		} else if (c == ' ' || c == '\t' || c == '\r' || c == '\0') {
 			l->p++;
@@ -381,7 +401,7 @@ static void scan(struct lexer *l, char stop, bool nested)
 		}
 	}
 	emit(l, g, false);
-	free(g);
+	finish(g);
 }
 
 static void scan_plain(struct lexer *l)
@@ -399,7 +419,7 @@ static void scan_plain(struct lexer *l)
 		}
 	}
 	emit(l, g, false);
-	free(g);
+	finish(g);
 }
 
 void shell_commands(const char *text, size_t n, const char *home, bool plain, shell_fn *fn, void *ctx)

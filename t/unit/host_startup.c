@@ -24,6 +24,8 @@ static void on_command(void *ctx, const struct shell_command *c)
 		buf_addf(&said, "%s%s", i ? " " : "", c->word[i]);
 	if (c->input)
 		buf_addf(&said, " <%s", c->input);
+	if (c->cut)
+		buf_adds(&said, " CUT");
 	buf_addf(&said, "@%u", c->line);
 }
 
@@ -49,6 +51,8 @@ static void shell(void)
 	is("x=`/opt/a`", false, "NESTED /opt/a@1");
 	is("sh < /opt/a", false, "sh </opt/a@1");
 	is("cat <<E\n/opt/no\nE\n/opt/yes", false, "cat@1 | /opt/yes@4");
+	is("cat <<1234567890123456789012345678901234567890123456789012345678901234567890\n/opt/no\n"
+	   "1234567890123456789012345678901234567890123456789012345678901234567890\n/opt/yes", false, "cat@1 | /opt/yes@4");
 	is("# /opt/no\n/opt/a # no\n/opt/a#b", false, "/opt/a@2 | /opt/a#b@3");
 	is("f() { /opt/a; }\nfunction g {\n/opt/b\n}", false, "/opt/a@1 | /opt/b@3");
 	is("case $x in a) /opt/a ;; esac", false, "/opt/a@1");
@@ -58,6 +62,32 @@ static void shell(void)
 	is("$($(/opt/a", false, "NESTED /opt/a@1 | NESTED COMPUTED @1 | COMPUTED @1");
 	is("'unclosed", false, "unclosed@1");
 	is("", false, "");
+}
+
+/* Words of any number and length, up to what a program can be given. */
+static void many_words(void)
+{
+	struct buf text = { 0 }, want = { 0 };
+	unsigned i;
+
+	buf_adds(&text, "/opt/a");
+	for (i = 0; i < 1000; i++)
+		buf_addf(&text, " w%u", i);
+	buf_addf(&text, " '%*s'", 20000, "x");
+	buf_add(&want, text.p, text.len - 20002);
+	buf_addf(&want, "%*s@1", 20000, "x");
+	buf_clear(&said);
+	shell_commands(buf_str(&text), text.len, "/", false, on_command, NULL);
+	OK_STR(buf_str(&said), buf_str(&want), "a thousand words, and one of 20000 bytes");
+	buf_clear(&text);
+	for (i = 0; i < 300000; i++)
+		buf_adds(&text, " a");
+	buf_adds(&text, "\n/opt/b");
+	buf_clear(&said);
+	shell_commands(buf_str(&text), text.len, "/", false, on_command, NULL);
+	OK(said.len > 300000 && strstr(buf_str(&said), " CUT@1 | /opt/b@2"), "more than a program can be given is cut, and told");
+	buf_free(&text);
+	buf_free(&want);
 }
 
 static void on_cron(void *ctx, const struct cron_entry *c)
@@ -191,6 +221,7 @@ static void scripts(void)
 int main(void)
 {
 	shell();
+	many_words();
 	crontabs();
 	units();
 	scripts();
