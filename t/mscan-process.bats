@@ -308,9 +308,11 @@ packed() {
 	pid=$!
 	until grep -q ready ready; do sleep 0.02; done
 	scan -p "$pid"
-	s=$(of_text $'the script that the interpreter /usr/bin/perl reads from a pipe, in which nothing is left\n')
+	s=$(of_text $'$| = 1; print "ready\\n"; open(F, "<", "rest"); <F>;\n')
 	has_sign "$s" script-piped
 	no_sign "$s" script-inline
+	about "$s" '.sightings[0].inline and .sightings[0].input == "buffer"'
+	packed "$s"
 	echo go >rest
 	wait "$pid"
 	start sh -c 'echo ready; read -r x <rest'
@@ -325,6 +327,70 @@ packed() {
 	scan -p "$pid"
 	for n in script-inline script-piped loader-run; do no_sign "$(sha s.sh)" "$n"; done
 	echo go >rest
+}
+
+# piped TEXT COMMAND...: runs with TEXT through a pipe, until it says ready; $pid
+piped() {
+	local text=$1
+	shift
+	mkfifo "in$((++pipes))"
+	"$@" <"in$pipes" >ready 2>/dev/null 3>&- 4>&- &
+	pid=$!
+	printf '%s' "$text" >"in$pipes"
+	until grep -q ready ready; do sleep 0.02; done
+}
+# In the same process group, what an interpreter waits for.
+gone() {
+	pkill -KILL -P "$pid" || :
+	kill -KILL "$pid"
+	wait "$pid" 2>/dev/null || :
+	: >ready
+}
+
+@test "a script that was read from a pipe to its end: its text is taken from the interpreter's buffer, which stays as it is" {
+	local text before after s
+	pipes=0
+	text=$'# begins\nx=1\nfor i in 1 2; do :; done\necho ready\nwhile :; do sleep 5; done\n'
+	piped "$text" dash
+	before=$(grep -E '^(VmRSS|VmSwap|RssAnon)' "/proc/$pid/status")
+	scan -p "$pid"
+	after=$(grep -E '^(VmRSS|VmSwap|RssAnon)' "/proc/$pid/status")
+	[ "$before" = "$after" ]
+	s=$(of_text "$text")
+	has_sign "$s" script-piped
+	about "$s" '.sightings[0].input == "buffer" and (.signs[] | select(.name == "script-piped").reason | test("stands in its buffer at [0-9a-f]+$"))'
+	packed "$s"
+	gone
+	# the output is not the script, though it is longer, and stands in such a buffer as well
+	text=$'import time\nprint("ready\\n" + "no script\\n" * 90, flush=True)\nprint("no script" * 90)\ntime.sleep(60)\n'
+	piped "$text" env -u PYTHONUNBUFFERED /usr/bin/python3 -
+	scan -p "$pid"
+	has_sign "$(of_text "$text")" script-piped
+	gone
+	# without a buffer for its input there is nothing sure to be had
+	piped "$text" /usr/bin/python3 -u -
+	scan -p "$pid"
+	jq -es 'any(.kind == "script" and .size < 200 and any(.signs[]; .name == "script-piped"))' x/code/*/about.json
+	[ ! -e "x/code/$(of_text "$text")" ]
+	gone
+	# what a shell that reads byte by byte runs now: its last line; of one that waits for nobody, nothing
+	piped $'x=1\necho ready\nwhile :; do sleep 5; done\n' bash
+	scan -p "$pid"
+	has_sign "$(of_text $'while :; do sleep 5; done\n')" script-piped
+	gone
+	mkfifo rest
+	piped $'echo ready\nread -r x <rest\n' bash
+	scan -p "$pid"
+	has_sign "$(of_text $'the script that the interpreter /usr/bin/bash reads from a pipe, in which nothing is left\n')" script-piped
+	gone
+	# of a long script the end, in a buffer of 8 KiB
+	text=$(seq -f ': line %.0f of many' 1000; echo echo ready; echo 'while :; do sleep 5; done')$'\n'
+	piped "$text" dash
+	scan -p "$pid"
+	s=$(jq -rs '.[] | select(any(.signs[]; .name == "script-piped")) | .sha256' x/code/*/about.json)
+	about "$s" '.size > 1000 and .size <= 8192'
+	grep -q '^while :; do sleep 5; done$' "x/code/$s/body"
+	gone
 }
 
 @test "a script that came as a descriptor, which is closed by now" {

@@ -548,6 +548,11 @@ enum script_kind script_of(char *const *argv, size_t argc, const char *interpret
 /* The whole text where it is SCRIPT_INLINE: Perl's and others' further -e belong to it. Caller frees; NULL: none. */
 char *script_text(char *const *argv, size_t argc, const char *interpreter);
 
+/* ---- held.c: what an interpreter read from a pipe, in its own buffer ---- */
+
+/* The text, of which the beginning may be gone and what follows may be older. False: none that is sure enough. */
+bool held_text(const struct proc *proc, const char *interpreter, struct buf *out, uint64_t *address);
+
 /* ---- interpreted.c: the code that an interpreter's process is about ---- */
 
 /* The piece, with its sighting; *p NULL: the program is no interpreter, or what it runs cannot be had. */

@@ -149,6 +149,25 @@ static int take_words(struct run *r, char *text, struct piece **p)
 	return rc;
 }
 
+/* Nobody feeds the pipe any more, and it still runs: most interpreters read to the end before they begin. */
+static int take_read(struct run *r, struct piece **p)
+{
+	struct buf text = { 0 };
+	uint64_t at = 0;
+	int rc;
+
+	if (held_text(r->proc, r->name, &text, &at)) {
+		rc = take_text(r, buf_str(&text), text.len, "buffer", p);
+		if (*p)
+			piece_sign(r->h, *p, "script-piped", "process %d (%s) read its script from a pipe; this stands in its buffer at %llx",
+			           (int)r->proc->pid, r->proc->comm, (unsigned long long)at);
+	} else {
+		rc = take_words(r, buf_printf("the script that the interpreter %s reads from a pipe, in which nothing is left\n", r->exe), p);
+	}
+	buf_free(&text);
+	return rc;
+}
+
 /* What is left in the pipe that it reads its script from: copied, so that it stays there. */
 static int take_pipe(struct run *r, int fd, struct piece **p)
 {
@@ -167,7 +186,7 @@ static int take_pipe(struct run *r, int fd, struct piece **p)
 	else if (!n || (errno == EAGAIN && script_shell(r->name) && !r->typed))
 		/* Nobody feeds it any more, and it still runs: most interpreters read to the end before they begin. A shell begins with
 		 * the first line, and who feeds it may wait as well. */
-		rc = take_words(r, buf_printf("the script that the interpreter %s reads from a pipe, in which nothing is left\n", r->exe), p);
+		rc = take_read(r, p);
 	if (*p)
 		piece_sign(r->h, *p, "script-piped", "process %d (%s) reads its script from a pipe; %zd bytes were left in it", (int)r->proc->pid,
 		           r->proc->comm, n > 0 ? n : 0);
