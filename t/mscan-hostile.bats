@@ -68,7 +68,7 @@ need_fuse() {
 	[ -w /dev/fuse ] || skip "no FUSE"
 	unshare -m true 2>/dev/null || skip "no mounts"
 	mkdir -p mnt
-	"$DEADFS" mnt "$ACTOR" >served 3>&- 4>&- &
+	"$DEADFS" mnt "$ACTOR" "$@" >served 3>&- 4>&- &
 	fs=$!
 	for _ in {1..200}; do
 		grep -q ready served && return 0
@@ -125,6 +125,27 @@ fall_silent() { kill -USR1 "$fs"; sleep 0.1; }
 	scan -p "$pid"
 	jq -e '.host.scan.complete' x/case.json
 	! grep -q unreadable-file x/code/*/about.json
+}
+
+@test "a file system that shows other bytes to who reads than to who executes" {
+	local s
+	cp "$ACTOR" other
+	# the middle of the file is its code: main's prologue and what follows
+	printf 'usage: none' | dd of=other bs=1 seek="$((16#$(objdump -h -j .text other | awk '$2 == ".text" { print $6 }') + 64))" conv=notrunc status=none
+	need_fuse other
+	start mnt/program plain
+	scan -p "$pid"
+	no_sign "$(sha "$ACTOR")" text-unlike-file
+	kill -USR2 "$fs"
+	sleep 0.2
+	scan -p "$pid"
+	s=$(sha other)
+	has_sign "$s" text-unlike-file
+	no_sign "$s" text-modified
+	about "$s" '.memory | length > 0 and all(.member | startswith("memory/"))'
+	kill -KILL "$fs" "$pid"
+	wait "$fs" "$pid" 2>/dev/null || :
+	umount -l mnt
 }
 
 @test "the machine is scanned beside such a file system, and nobody waits for the scan's output" {

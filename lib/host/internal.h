@@ -436,8 +436,8 @@ struct text_change {
 	bool forced;              /* pages were written to, though no right to write to them was ever given, whether they differ or not */
 	uint64_t first, hash;
 };
-/* Compares the written-to pages of a private mapping of `file`; dumps those that differ as parts of p. */
-int text_compare(struct host *h, const struct proc *proc, const struct map *m, int file, struct piece *p,
+/* Compares the written-to pages of a mapping of `file`, or all that are present; dumps those that differ as parts of p. */
+int text_compare(struct host *h, const struct proc *proc, const struct map *m, int file, bool all, struct piece *p,
                  struct text_change *change, struct err *e);
 /* Whether the process's vdso is ours. */
 bool text_vdso_differs(const struct proc *proc, const struct map *m);

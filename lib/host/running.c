@@ -141,11 +141,28 @@ static void address(json_t *sighting, const struct map *m)
 	json_object_set_new(sighting, "perms", json_string(m->perms));
 }
 
-static int compare_text(struct look *l, const struct map *m, int fd, struct item *it, struct err *e)
+/* Whoever answers for a file system can answer a read in another way than he did when the pages were mapped. */
+static int compare_answer(struct look *l, const struct map *m, int fd, struct item *it, struct err *e)
 {
 	struct text_change c;
+	struct stat st;
 
-	if (text_compare(l->h, &l->proc, m, fd, it->piece, &c, e) < 0)
+	if (reading_stat(fd, &st) < 0 || !mounts_remote(fd, st.st_dev))
+		return 0;
+	if (text_compare(l->h, &l->proc, m, fd, true, it->piece, &c, e) < 0)
+		return -1;
+	it->modified += c.pages;
+	if (c.pages)
+		piece_sign(l->h, it->piece, "text-unlike-file", "%zu code pages of %s that process %d (%s) executes are not what reading the file gives, first at %llx",
+		           c.pages, m->path, (int)l->proc.pid, l->proc.comm, (unsigned long long)c.first);
+	return 0;
+}
+
+static int compare_text(struct look *l, const struct map *m, int fd, struct item *it, struct err *e)
+{
+	struct text_change c = { 0 };
+
+	if (m->perms[3] == 'p' && text_compare(l->h, &l->proc, m, fd, false, it->piece, &c, e) < 0)
 		return -1;
 	/* whose debugger is still there, with no more than breakpoints, is traced, which says it all */
 	if (c.forced && !(l->proc.tracer && c.breakpoints_only)) {
@@ -154,7 +171,7 @@ static int compare_text(struct look *l, const struct map *m, int fd, struct item
 		           m->path, (int)l->proc.pid, l->proc.comm);
 	}
 	if (!c.pages)
-		return 0;
+		return compare_answer(l, m, fd, it, e);
 	it->modified += c.pages;
 	if (!(l->text_count & (l->text_count - 1)))
 		l->texts = buf_realloc(l->texts, l->text_count ? l->text_count * 2 : 1, sizeof(*l->texts));
@@ -227,8 +244,7 @@ int running_map(struct look *l, const struct map *m, struct err *e)
 	if (m->perms[1] == 'w' && m->perms[3] == 'p' && !runtime_has(&l->runtimes, "image", path))
 		piece_sign(l->h, p, "wx-memory", "process %d maps %s writable and executable at %llx", (int)l->proc.pid, m->path,
 		           (unsigned long long)m->start);
-	if (m->perms[3] == 'p')
-		rc = compare_text(l, m, fd, it, e);
+	rc = compare_text(l, m, fd, it, e);
 out:
 	close(fd);
 	return rc;

@@ -101,7 +101,7 @@ static uint64_t hash_page(uint64_t hash, const unsigned char *page)
 	return hash;
 }
 
-int text_compare(struct host *h, const struct proc *proc, const struct map *m, int file, struct piece *p,
+int text_compare(struct host *h, const struct proc *proc, const struct map *m, int file, bool all, struct piece *p,
                  struct text_change *change, struct err *e)
 {
 	unsigned char memory[PAGE], original[PAGE];
@@ -112,7 +112,7 @@ int text_compare(struct host *h, const struct proc *proc, const struct map *m, i
 	int mem, rc = -1;
 
 	*change = (struct text_change){ .breakpoints_only = true };
-	if (pagemap_runs(proc->dir, m->start, m->end, true, &r) < 0)
+	if (pagemap_runs(proc->dir, m->start, m->end, !all, &r) < 0)
 		return 0;
 	if (!r.count) {
 		pagemap_free(&r);

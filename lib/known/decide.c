@@ -6,7 +6,8 @@
 
 /* Signs that say something of how a program is used or what became of it, which its file's digest cannot excuse. */
 static const char *const telling[] = {
-	"text-modified", "text-forced", "vdso-modified", "kernel-thread-name", "system-name", "hidden-process", "module-hidden", "preload-file",
+	"text-modified", "text-forced", "text-unlike-file", "vdso-modified", "kernel-thread-name", "system-name", "hidden-process", "module-hidden",
+	"preload-file",
 	"preload-environment", "preload-startup", "library-shadows", "library-misplaced", "path-shadows", "interpreter-copied",
 	"loader-run", "mount-detached", "odd-name", "setuid-tool", "setuid-unowned", "capability-unowned", "traced", "startup-fetches",
 	"exe-unmapped", "thread-in-memory",

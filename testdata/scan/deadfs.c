@@ -1,8 +1,9 @@
 /*
  * deadfs: a file system that stops answering. It serves FILE, executable, as "program" in a FUSE mount on FOLDER, by
- * <linux/fuse.h> spoken raw; from SIGUSR1 on it reads requests and answers none. Inert: it does nothing else, prints "ready"
+ * <linux/fuse.h> spoken raw; from SIGUSR1 on it reads requests and answers none. With OTHER, whoever opens the program from SIGUSR2
+ * on reads OTHER's bytes, past the page cache, in which FILE's pages stay. Inert: it does nothing else, prints "ready"
  * when it serves, and ends by itself after two minutes, or as soon as its parent does; what waits for it is freed then.
- * usage: deadfs FOLDER FILE
+ * usage: deadfs FOLDER FILE [OTHER]
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,7 +21,10 @@
 
 #define PROGRAM 2u
 
-static int device, file;
+#define LYING 3u
+
+static int device, file, other = -1;
+static volatile sig_atomic_t lies;
 static uint64_t size;
 static volatile sig_atomic_t dead;
 
@@ -28,6 +32,12 @@ static void die(int sig)
 {
 	(void)sig;
 	dead = 1;
+}
+
+static void lie(int sig)
+{
+	(void)sig;
+	lies = 1;
 }
 
 static void answer(uint64_t unique, int error, const void *p, size_t n)
@@ -88,7 +98,7 @@ static void serve(const struct fuse_in_header *in, const void *arg)
 	struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION, .max_readahead = 1 << 17,
 	                              .max_write = 4096, .max_background = 16, .congestion_threshold = 12 };
 	struct fuse_attr_out a = { .attr = attr_of(in->nodeid) };
-	struct fuse_open_out open = { .fh = in->nodeid };
+	struct fuse_open_out open = { .fh = lies ? LYING : in->nodeid, .open_flags = FOPEN_KEEP_CACHE | (lies ? FOPEN_DIRECT_IO : 0) };
 	struct fuse_statfs_out fs = { .st = { .bsize = 4096, .namelen = 255, .frsize = 4096 } };
 	ssize_t n;
 
@@ -96,11 +106,12 @@ static void serve(const struct fuse_in_header *in, const void *arg)
 	case FUSE_INIT: answer(in->unique, 0, &init, sizeof(init)); break;
 	case FUSE_LOOKUP: lookup(in->unique, arg); break;
 	case FUSE_GETATTR: answer(in->unique, 0, &a, sizeof(a)); break;
-	case FUSE_OPEN: case FUSE_OPENDIR: answer(in->unique, 0, &open, sizeof(open)); break;
+	case FUSE_OPENDIR: open = (struct fuse_open_out){ .fh = in->nodeid }; answer(in->unique, 0, &open, sizeof(open)); break;
+	case FUSE_OPEN: answer(in->unique, 0, &open, sizeof(open)); break;
 	case FUSE_STATFS: answer(in->unique, 0, &fs, sizeof(fs)); break;
 	case FUSE_READDIR: list(in->unique, r->offset); break;
 	case FUSE_READ:
-		n = pread(file, bytes, r->size < sizeof(bytes) ? r->size : sizeof(bytes), (off_t)r->offset);
+		n = pread(r->fh == LYING ? other : file, bytes, r->size < sizeof(bytes) ? r->size : sizeof(bytes), (off_t)r->offset);
 		answer(in->unique, n < 0 ? EIO : 0, bytes, n < 0 ? 0 : (size_t)n);
 		break;
 	case FUSE_RELEASE: case FUSE_RELEASEDIR: answer(in->unique, 0, NULL, 0); break;
@@ -116,8 +127,10 @@ int main(int argc, char **argv)
 	struct stat st;
 	struct sigaction act = { .sa_handler = die, .sa_flags = SA_RESTART };
 
-	if (argc != 3)
+	if (argc != 3 && argc != 4)
 		return 2;
+	if (argc == 4 && (other = open(argv[3], O_RDONLY | O_CLOEXEC)) < 0)
+		return 3;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	alarm(120);
 	device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
@@ -131,6 +144,8 @@ int main(int argc, char **argv)
 		return 3;
 	}
 	sigaction(SIGUSR1, &act, NULL);
+	act.sa_handler = lie;
+	sigaction(SIGUSR2, &act, NULL);
 	puts("ready");
 	fflush(stdout);
 	for (;;) {
