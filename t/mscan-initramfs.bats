@@ -57,7 +57,7 @@ archive() { (cd i && bsdtar -cf - --format newc "$@" -- *); }
 image() { { early && archive "$@"; } >"$R/boot/initrd.img-6"; }
 
 scan() {
-	run --separate-stderr -- mscan -o c.case -R r "$@"
+	run --separate-stderr -- mscan -o c.case -R r
 	[ "$status" -eq 0 ] && [ -z "$output$stderr" ] || { echo "# $status $output $stderr"; return 1; }
 	rm -rf x && mkdir x && bsdtar -xf c.case -C x && chmod -R u+rw x
 }
