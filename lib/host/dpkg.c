@@ -313,6 +313,11 @@ const char *dpkg_sharer(const struct dpkg *d, const char *path, size_t *at)
 	return NULL;
 }
 
+const char *dpkg_package_at(const struct dpkg *d, size_t i)
+{
+	return i < d->packages ? d->package[i].file : NULL;
+}
+
 int dpkg_folder(const struct dpkg *d)
 {
 	return d->folder;

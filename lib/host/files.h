@@ -80,6 +80,7 @@ uint64_t dpkg_version(const struct dpkg *d, const char *path);
 uint64_t dpkg_version_of(const struct dpkg *d, const char *package);   /* as its files in info/ are called */
 /* The package that owns the path, as its files in info/ are called, and when they were written (seconds since 1970). */
 const char *dpkg_package(const struct dpkg *d, const char *path, int64_t *since);
+const char *dpkg_package_at(const struct dpkg *d, size_t i);   /* NULL past the last */
 /* The other packages that list it, one a call; *at: 0 before the first. NULL: no more. */
 const char *dpkg_sharer(const struct dpkg *d, const char *path, size_t *at);
 int dpkg_folder(const struct dpkg *d);                /* /var/lib/dpkg, open; stays d's */
