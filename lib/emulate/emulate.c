@@ -1,5 +1,7 @@
+#include "emulate/linux.h"
 #include "emulate/windows.h"
 
+#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +22,20 @@ void emulation_drop(struct emulation *o, const char *kind, const char *name, con
 	*d = (struct emulate_drop){ .kind = kind, .name = buf_strdup(name), .size = n, .bytes = buf_alloc(n + 1) };
 	if (n)
 		memcpy(d->bytes, p, n);
+}
+
+void emulation_find(struct emulation *o, const char *name, const char *reason)
+{
+	json_t *f;
+	size_t i;
+
+	json_array_foreach(o->findings, i, f)
+		if (!strcmp(jsonio_str(f, "name"), name))
+			return;
+	f = json_object();
+	json_object_set_new(f, "name", json_string(name));
+	json_object_set_new(f, "reason", jsonio_name(reason));
+	json_array_append_new(o->findings, f);
 }
 
 static void layer_free(struct emulate_layer *l)
@@ -45,36 +61,66 @@ void emulate_free(struct emulation *o)
 	*o = (struct emulation){ 0 };
 }
 
+/* Bits of the processor, 0: none that is emulated. */
+static unsigned elf_bits(const unsigned char *p, size_t n)
+{
+	unsigned machine;
+
+	if (!elf_is(p, n))
+		return 0;
+	machine = (unsigned)p[18] | (unsigned)p[19] << 8;
+	return machine == EM_X86_64 ? 64 : machine == EM_386 ? 32 : 0;
+}
+
 bool emulate_can(const void *p, size_t n)
 {
-	struct pe *f = pe_open(p, n);
-	bool can = f && (f->machine == PE_I386 || f->machine == PE_AMD64);
+	struct pe *f;
+	bool can;
 
+	if (elf_bits(p, n))
+		return true;
+	f = pe_open(p, n);
+	can = f && (f->machine == PE_I386 || f->machine == PE_AMD64);
 	pe_free(f);
 	return can;
 }
 
-int emulate_run(const struct emulate_system *s, const void *p, size_t n, const struct emulate_limits *l, struct emulation *out, struct err *e)
+static int run_windows(struct machine *m, const struct emulate_system *s, const void *p, size_t n, const struct emulate_limits *l, struct emulation *out, struct err *e)
 {
 	struct pe *f = pe_open(p, n);
-	struct machine m = { 0 };
 	int rc = -1;
 
-	*out = (struct emulation){ .calls = json_array(), .findings = json_array() };
 	if (!f || (f->machine != PE_I386 && f->machine != PE_AMD64)) {
 		err_set(e, EX_DATAERR, "it is no program that can be emulated");
-		goto out;
+	} else {
+		f->is64 = f->machine == PE_AMD64;
+		out->system = f->is64 ? "windows-x86-64" : "windows-i386";
+		rc = machine_open(m, f->is64 ? 64 : 32, l, out, e);
+		if (!rc)
+			rc = windows_run(m, f, s->windows, s->windows_size, e);
 	}
-	out->system = f->machine == PE_AMD64 ? "windows-x86-64" : "windows-i386";
-	f->is64 = f->machine == PE_AMD64;
-	if (machine_open(&m, f->is64 ? 64 : 32, l, out, e))
-		goto out;
-	rc = windows_run(&m, f, s->windows, s->windows_size, e);
+	pe_free(f);
+	return rc;
+}
+
+int emulate_run(const struct emulate_system *s, const void *p, size_t n, const struct emulate_limits *l, struct emulation *out, struct err *e)
+{
+	struct machine m = { 0 };
+	unsigned bits = elf_bits(p, n);
+	int rc;
+
+	*out = (struct emulation){ .calls = json_array(), .findings = json_array() };
+	if (bits) {
+		out->system = bits == 64 ? "linux-x86-64" : "linux-i386";
+		rc = machine_open(&m, bits, l, out, e);
+		if (!rc)
+			rc = linux_run(&m, s, p, n, e);
+	} else {
+		rc = run_windows(&m, s, p, n, l, out, e);
+	}
 	if (!rc)
 		written_finish(&m);
 	out->instructions = m.instructions;
-out:
 	machine_close(&m);
-	pe_free(f);
 	return rc;
 }

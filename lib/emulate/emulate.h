@@ -37,9 +37,12 @@ struct emulate_layer {
 /* What it made beside its own memory: a file that it wrote, bytes that it put into another process. */
 struct emulate_drop { const char *kind; char *name; unsigned char *bytes; size_t size; };
 
+struct emulate_file { const char *path; const void *p; size_t n; };
+
 /* What the models of operating systems are made of. Borrowed. */
 struct emulate_system {
 	const char *windows; size_t windows_size;   /* rules/windows/exports.txt */
+	const struct emulate_file *linux_file; size_t linux_files;   /* loader and libraries of Linux, by the paths programs ask for */
 };
 
 struct emulation {
@@ -63,6 +66,8 @@ int emulate_run(const struct emulate_system *s, const void *p, size_t n, const s
 void emulate_free(struct emulation *m);
 
 /* For the models: takes a copy; past the cap it is dropped. */
+/* For the models: told once a name. */
+void emulation_find(struct emulation *o, const char *name, const char *reason);
 void emulation_drop(struct emulation *o, const char *kind, const char *name, const void *p, size_t n);
 
 #endif

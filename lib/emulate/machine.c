@@ -89,6 +89,38 @@ static void on_sysenter(uc_engine *uc, void *ctx)
 	pend(ctx, EVENT_SYSENTER);
 }
 
+/*
+ * Unicorn 2.0 has lost FPU, TSC and MMX from what it says of itself, without which the C library does not start. What is said here is a
+ * desktop's processor, less what cannot be emulated: AVX and the like, and POPCNT. No word of a hypervisor.
+ */
+static int on_cpuid(uc_engine *uc, void *ctx)
+{
+	static const struct { uint32_t leaf, a, b, c, d; } said[] = {
+		{ 0, 0xd, 0x756e6547, 0x6c65746e, 0x49656e69 }, { 1, 0x000806ea, 0x00040800, 0x00182201, 0x0f8bfbff },
+		{ 0x80000000, 0x80000008, 0, 0, 0 }, { 0x80000001, 0, 0, 0x1, 0x20100800 },
+		{ 0x80000002, 0x65746e49, 0x2952286c, 0x726f4320, 0x4d542865 }, { 0x80000003, 0x35692029, 0x3532382d, 0x43205530, 0x40205550 },
+		{ 0x80000004, 0x362e3120, 0x7a484730, 0, 0 }, { 0x80000008, 0x00003027, 0, 0, 0 },
+	};
+	struct machine *m = ctx;
+	uint32_t leaf = (uint32_t)machine_reg(m, UC_X86_REG_EAX), v[4] = { 0 };
+
+	(void)uc;
+	for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+		if (said[i].leaf == leaf) {
+			const uint32_t answer[4] = { said[i].a, said[i].b, said[i].c, said[i].d };
+
+			memcpy(v, answer, sizeof v);
+		}
+	}
+	if (leaf >= 0x40000000 && leaf < 0x50000000)
+		emulation_find(m->out, "anti-sandbox", "it asks the processor for a hypervisor");
+	machine_set(m, m->bits == 64 ? UC_X86_REG_RAX : UC_X86_REG_EAX, v[0]);
+	machine_set(m, m->bits == 64 ? UC_X86_REG_RBX : UC_X86_REG_EBX, v[1]);
+	machine_set(m, m->bits == 64 ? UC_X86_REG_RCX : UC_X86_REG_ECX, v[2]);
+	machine_set(m, m->bits == 64 ? UC_X86_REG_RDX : UC_X86_REG_EDX, v[3]);
+	return 1;
+}
+
 /* ---- coming up ---- */
 
 static int failed(struct err *e, const char *what, uc_err code)
@@ -189,6 +221,7 @@ static int add_hooks(struct machine *m, struct err *e)
 		{ UC_HOOK_CODE, (void *)on_code, 0 }, { UC_HOOK_MEM_WRITE, (void *)on_write, 0 },
 		{ UC_HOOK_MEM_INVALID, (void *)on_invalid_memory, 0 }, { UC_HOOK_INSN_INVALID, (void *)on_illegal, 0 },
 		{ UC_HOOK_INSN, (void *)on_syscall, UC_X86_INS_SYSCALL }, { UC_HOOK_INSN, (void *)on_sysenter, UC_X86_INS_SYSENTER },
+		{ UC_HOOK_INSN, (void *)on_cpuid, UC_X86_INS_CPUID },
 	};
 	uc_hook h;
 
@@ -280,6 +313,15 @@ void machine_push(struct machine *m, uint64_t v)
 
 	machine_set_sp(m, sp);
 	machine_put_number(m, sp, v, m->bits / 8);
+}
+
+void machine_segment(struct machine *m, int reg, unsigned selector, uint64_t base)
+{
+	uint64_t page = m->bits == 64 ? KERNEL_PAGE_64 : KERNEL_PAGE, v = selector;
+	uint64_t d = 0x00cff3000000ffff | (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56;
+
+	uc_mem_write(m->uc, page + (selector & ~7u), &d, sizeof d);
+	uc_reg_write(m->uc, reg, &v);
 }
 
 uint64_t machine_clock(const struct machine *m)

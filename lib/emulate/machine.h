@@ -92,6 +92,9 @@ uint64_t machine_sp(const struct machine *m);
 void machine_set_sp(struct machine *m, uint64_t v);
 void machine_push(struct machine *m, uint64_t v);
 uint64_t machine_clock(const struct machine *m);     /* ticks since the start, from the instructions that ran */
+/* A descriptor of a data segment with that base, by its selector, and the segment register loaded with it (32-bit). */
+#define MACHINE_TLS 0x33u
+void machine_segment(struct machine *m, int reg, unsigned selector, uint64_t base);
 /* Runs from the pc until something happens. */
 enum machine_event machine_run(struct machine *m);
 
@@ -100,6 +103,8 @@ enum machine_event machine_run(struct machine *m);
 void written_add(struct machine *m, uint64_t address, uint64_t n);
 /* An instruction of n bytes at that address is about to run. */
 void written_run(struct machine *m, uint64_t address, unsigned n);
+/* The program became another one, that begins there: what was written before is no more. */
+void written_image(struct machine *m, uint64_t entry);
 void written_free(struct machine *m);
 void written_finish(struct machine *m);              /* fills out->last */
 

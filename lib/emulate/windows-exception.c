@@ -158,6 +158,15 @@ static void to_frame(struct windows *w, struct state *s)
 		return;
 	}
 	handler = machine_number(w->m, frame + 4, 4);
+	/* Frames of the system's own: of a handler that was left by a jump. */
+	for (unsigned i = 0; handler == w->stub + 16 * STUB_LAST && i < FRAMES; i++) {
+		s->next = frame = machine_number(w->m, frame, 4);
+		handler = machine_region_at(w->m, frame) ? machine_number(w->m, frame + 4, 4) : 0;
+	}
+	if (!handler) {
+		to_filter(w, s);
+		return;
+	}
 	if (windows_library_at(w, handler)) {   /* the outermost one */
 		to_filter(w, s);
 		return;

@@ -135,19 +135,12 @@ static void make_teb(struct windows *w)
 	put(w, w->teb + (n == 8 ? 0x100 : 0xc0), 0, n);
 }
 
-/* The descriptor by which fs leads to the thread's block. */
 static void point_thread(struct windows *w)
 {
-	uc_x86_mmr table = { 0 };
-	uint64_t base = w->teb, d = 0x0040f30000000fff | (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56, selector = SELECTOR_THREAD;
-
-	if (w->width == 8) {
-		uc_reg_write(w->m->uc, UC_X86_REG_GS_BASE, &base);
-		return;
-	}
-	uc_reg_read(w->m->uc, UC_X86_REG_GDTR, &table);
-	uc_mem_write(w->m->uc, table.base + (SELECTOR_THREAD & ~7u), &d, sizeof d);
-	uc_reg_write(w->m->uc, UC_X86_REG_FS, &selector);
+	if (w->width == 8)
+		machine_set(w->m, UC_X86_REG_GS_BASE, w->teb);
+	else
+		machine_segment(w->m, UC_X86_REG_FS, SELECTOR_THREAD, w->teb);
 }
 
 /* The places that our own calls return to: push-free, by number. */

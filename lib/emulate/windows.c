@@ -9,22 +9,13 @@
 
 void windows_finding(struct windows *w, const char *name, const char *fmt, ...)
 {
-	struct emulation *o = w->m->out;
-	json_t *f;
-	char reason[256];
+	char reason[320];
 	va_list ap;
-	size_t i;
 
-	json_array_foreach(o->findings, i, f)
-		if (!strcmp(jsonio_str(f, "name"), name))
-			return;
 	va_start(ap, fmt);
 	vsnprintf(reason, sizeof reason, fmt, ap);
 	va_end(ap);
-	f = json_object();
-	json_object_set_new(f, "name", json_string(name));
-	json_object_set_new(f, "reason", jsonio_name(reason));
-	json_array_append_new(o->findings, f);
+	emulation_find(w->m->out, name, reason);
 }
 
 static void returned(struct windows *w, uint64_t id)

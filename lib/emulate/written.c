@@ -190,6 +190,11 @@ static void layer_begin(struct machine *m, uint64_t address)
 	forget_marks(m);
 }
 
+void written_image(struct machine *m, uint64_t entry)
+{
+	layer_begin(m, entry);
+}
+
 static void note_run(struct machine *m, struct page *p, uint64_t address, unsigned n)
 {
 	unsigned from = (unsigned)(address - p->address);
