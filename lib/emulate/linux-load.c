@@ -190,9 +190,16 @@ bool linux_load(struct linux_process *l, const void *p, size_t n, const char *ar
 	if (!f || (f->machine != EM_X86_64 && f->machine != EM_386) || (f->machine == EM_X86_64) != wide || f->big || !f->n)
 		goto out;
 	unmap_all(l);
-	l->stack_top = wide ? UINT64_C(0x7ffffffff000) - 0x2000 : 0xffffd000;
+	l->stack_top = wide ? UINT64_C(0x7ffffffff000) - 0x2000 : 0xfffdd000;
 	if (!machine_map(l->m, l->stack_top - STACK_SIZE, STACK_SIZE, MACHINE_R | MACHINE_W, 0))
 		goto out;
+	if (!wide) {
+		static const unsigned char code[] = "\x58\xb8\x77\0\0\0\xcd\x80\0\0\0\0\0\0\0\0\xb8\xad\0\0\0\xcd\x80";   /* pop; sigreturn; rt_sigreturn */
+
+		l->returns = 0xffffd000;
+		machine_map(l->m, l->returns, MACHINE_PAGE, MACHINE_R | MACHINE_X, MACHINE_SYSTEM);
+		machine_write(l->m, l->returns, code, sizeof code);
+	}
 	if (!map_image(l, f, wide ? UINT64_C(0x555555554000) : 0x56555000, &i))
 		goto out;
 	if (i.interpreter) {

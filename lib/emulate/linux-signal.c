@@ -73,23 +73,20 @@ static void enter_64(struct linux_process *l, const struct linux_action *s, uint
 	machine_set(l->m, UC_X86_REG_RAX, 0);
 }
 
-/* With SA_SIGINFO: return, signal, pointers to siginfo and ucontext, these; else: return, signal, sigcontext. The way back stands in the frame. */
+/* With SA_SIGINFO: return, signal, pointers to siginfo and ucontext, these; else: return, signal, sigcontext. The way back is code of the kernel's own (vdso). */
 static void enter_32(struct linux_process *l, const struct linux_action *s, uint64_t sp, int signal, int code, uint64_t address)
 {
 	bool info = s->flags & SA_SIGINFO;
-	uint64_t frame = ((sp - 512) & ~(uint64_t)15) - 4, context = frame + (info ? 16 + 128 + 20 : 8), back = frame + 400;
+	uint64_t frame = ((sp - 512) & ~(uint64_t)15) - 4, context = frame + (info ? 16 + 128 + 20 : 8), back = l->returns + (info ? 16 : 0);
 
 	save(l, context);
 	machine_put_number(l->m, context + 48, (uint64_t)(signal == SIGSEGV ? 14 : 3), 4);
 	machine_put_number(l->m, context + 76, 0, 4);                     /* no floating-point state */
 	machine_put_number(l->m, context + 84, address, 4);
 	if (info) {
-		machine_put(l->m, back, "\xb8\xad\0\0\0\xcd\x80", 7);     /* rt_sigreturn */
 		machine_put_number(l->m, frame + 8, frame + 16, 4);
 		machine_put_number(l->m, frame + 12, frame + 16 + 128, 4);
 		put_info(l, frame + 16, signal, code, address);
-	} else {
-		machine_put(l->m, back, "\x58\xb8\x77\0\0\0\xcd\x80", 8); /* pop; sigreturn */
 	}
 	machine_put_number(l->m, frame, s->flags & RESTORER ? s->restorer : back, 4);
 	machine_put_number(l->m, frame + 4, (uint64_t)signal, 4);

@@ -35,6 +35,7 @@ struct linux_process {
 	uint64_t alt_stack, alt_size;
 	uint64_t brk, brk_start;
 	uint64_t stack_top;
+	uint64_t returns;          /* where the kernel's own ways back from signals stand (32-bit) */
 	uint64_t slept_ns;
 	uint64_t random;
 	uint64_t alarm_ns;         /* when it rings; 0: never */

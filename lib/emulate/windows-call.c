@@ -83,7 +83,7 @@ static uint64_t usual_answer(struct windows *w, const struct windows_function *f
 {
 	static const struct { const char *begin; uint64_t answer; } kinds[] = {
 		{ "Nt", 0 }, { "Zw", 0 }, { "Rtl", 0 }, { "Is", 0 }, { "RegOpen", 2 }, { "RegQuery", 2 }, { "RegEnum", 259 }, { "Reg", 0 },
-		{ "WSA", 0 }, { "Co", 0 }, { "_", 0 },
+		{ "WSA", 0 }, { "Co", 0 }, { "_", 0 }, { "signal", 0 }, { "InitializeCriticalSection", 1 }, { "f", 0 }, { "v", 0 },
 	};
 	char name[128];
 

@@ -305,6 +305,75 @@ struct windows_library *windows_library_at(struct windows *w, uint64_t address)
 	return NULL;
 }
 
+/* What the C library exports that is no function: an address where it stands. */
+static uint64_t data_export(struct windows *w, const char *name)
+{
+	static const struct { const char *name; enum { ZERO, COMMAND_A, COMMAND_W, ONE, ENVIRONMENT } what; } data[] = {
+		{ "_acmdln", COMMAND_A }, { "_wcmdln", COMMAND_W }, { "_environ", ENVIRONMENT }, { "_wenviron", ENVIRONMENT }, { "__initenv", ENVIRONMENT },
+		{ "__winitenv", ENVIRONMENT }, { "_fmode", ZERO }, { "_commode", ZERO }, { "_iob", ZERO }, { "_pctype", ZERO }, { "__mb_cur_max", ONE },
+		{ "_adjust_fdiv", ZERO }, { "_osver", ZERO }, { "_winver", ZERO }, { "_pgmptr", COMMAND_A }, { "__argc", ONE }, { "__argv", ENVIRONMENT },
+	};
+	size_t n = sizeof data / sizeof *data;
+	uint64_t at, v = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(name, data[i].name))
+			continue;
+		if (w->data[i])
+			return w->data[i];
+		at = w->data[i] = windows_alloc(w, 1024);
+		v = data[i].what == COMMAND_A ? w->command_a : data[i].what == COMMAND_W ? w->command_w : data[i].what == ONE ? 1 :
+			data[i].what == ENVIRONMENT ? windows_alloc(w, 64) : 0;
+		if (v)
+			machine_write(w->m, at, &v, w->width);
+		return at;
+	}
+	return 0;
+}
+
+/* A function that the table does not list: of a newer Windows, or made up. It gets a place of its own, and is told when called. */
+static uint64_t unknown_export(struct windows *w, const char *name)
+{
+	struct windows_function *f;
+	unsigned char code[STUB] = { 0 };
+	size_t n = strlen(name);
+	char *kept;
+
+	if (!w->unknown_at) {
+		w->unknown_at = machine_find(w->m, 0x70000000, 0x71000000, 0x10000, 0x10000);
+		if (!w->unknown_at || !machine_map(w->m, w->unknown_at, 0x10000, MACHINE_R | MACHINE_X, MACHINE_SYSTEM))
+			return 0;
+	}
+	if (w->unknowns >= 0x10000 / STUB)
+		return 0;
+	kept = windows_name(w, name);
+	f = add_function(w, kept, n, 0, 0);
+	if (!f)
+		return 0;
+	f->address = w->unknown_at + STUB * w->unknowns++;
+	put_stub(w, code, (uint32_t)(f - w->function) + STUBS, 0);
+	machine_write(w->m, f->address, code, sizeof code);
+	return f->address;
+}
+
+/* As windows_export(); but where the table does not know the name, a place is made for it. 0: no room. */
+uint64_t windows_bind(struct windows *w, struct windows_library *l, const char *name, unsigned ordinal)
+{
+	uint64_t at = name ? data_export(w, name) : 0;
+	char made_up[96];
+
+	if (!at && l)
+		at = windows_export(w, l, name, ordinal);
+	if (at)
+		return at;
+	for (size_t i = 0; name && i < w->functions; i++)   /* bound before, or another library's */
+		if (w->function[i].name_length == strlen(name) && !memcmp(w->function[i].name, name, w->function[i].name_length))
+			return w->function[i].address;
+	if (!name)
+		snprintf(made_up, sizeof made_up, "%.40s_%u", l ? l->name : "unknown", ordinal);
+	return unknown_export(w, name ? name : made_up);
+}
+
 uint64_t windows_export(struct windows *w, struct windows_library *l, const char *name, unsigned ordinal)
 {
 	for (uint32_t i = 0; i < l->count; i++) {

@@ -29,13 +29,10 @@ static bool bind(void *ctx, const struct pe_import *i)
 {
 	struct placing *p = ctx;
 	struct windows_library *l = windows_library(p->w, i->library, true);
-	uint64_t address = l ? windows_export(p->w, l, i->name, i->ordinal) : 0;
+	uint64_t address = windows_bind(p->w, l, i->name, i->ordinal);
 
-	if (!address) {
-		/* It would not start on Windows; here it goes on until it asks for that function. */
+	if (!l)
 		p->missing = i->library;
-		address = 0x00010000u + i->slot % 0xf000;
-	}
 	machine_write(p->w->m, p->w->base + i->slot, &address, p->w->width);
 	return true;
 }

@@ -18,6 +18,12 @@ void windows_finding(struct windows *w, const char *name, const char *fmt, ...)
 	emulation_find(w->m->out, name, reason);
 }
 
+char *windows_name(struct windows *w, const char *s)
+{
+	w->name = buf_realloc(w->name, w->names + 1, sizeof *w->name);
+	return w->name[w->names++] = buf_strdup(s);
+}
+
 static void returned(struct windows *w, uint64_t id)
 {
 	switch (id) {
@@ -141,6 +147,9 @@ out:
 	windows_files_end(w);
 	while (w->threads)
 		uc_context_free(w->thread[--w->threads]);
+	for (size_t i = 0; i < w->names; i++)
+		free(w->name[i]);
+	free(w->name);
 	free(w->function);
 	free(w->callback);
 	free(w);

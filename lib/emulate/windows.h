@@ -51,6 +51,9 @@ struct windows {
 	struct windows_function *function; size_t functions, function_room;
 	struct windows_library library[WINDOWS_LIBRARIES]; size_t libraries;
 	uint64_t next_library;
+	uint64_t unknown_at; unsigned unknowns;        /* functions that the table does not list */
+	uint64_t data[32];         /* exports that are no functions */
+	char **name; size_t names; /* kept for them */
 
 	uint64_t base, entry;
 	uint64_t peb, teb, loader; /* loader: PEB_LDR_DATA */
@@ -79,6 +82,7 @@ struct windows {
 
 /* The whole run. */
 int windows_run(struct machine *m, const struct pe *f, const char *exports, size_t exports_size, struct err *e);
+char *windows_name(struct windows *w, const char *s);       /* a copy that lives as long as w */
 void windows_finding(struct windows *w, const char *name, const char *fmt, ...) PRINTF(3, 4);
 
 /* ---- windows-load.c: image, stack, process and thread blocks ---- */
@@ -93,6 +97,7 @@ void windows_enter(struct windows *w);
 struct windows_library *windows_library(struct windows *w, const char *name, bool load);
 struct windows_library *windows_library_at(struct windows *w, uint64_t address);
 /* The address of a function, by name, or (NULL) by ordinal; 0: there is none. */
+uint64_t windows_bind(struct windows *w, struct windows_library *l, const char *name, unsigned ordinal);
 uint64_t windows_export(struct windows *w, struct windows_library *l, const char *name, unsigned ordinal);
 struct windows_function *windows_function(struct windows *w, uint64_t id);
 const char *windows_function_name(const struct windows_function *f, char out[128]);
