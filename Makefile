@@ -19,7 +19,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 
 # ---- rooms: what each uses (rooms of lower floors only) and the library it owns ----
 
-ROOMS := base casefile trust known judge confine code initrd garden listing link pack centre host agent remedy micro proof
+ROOMS := base casefile trust known judge confine code initrd emulate garden listing link pack centre host agent remedy micro proof
 
 USES_base     :=
 USES_casefile := base
@@ -29,6 +29,7 @@ USES_judge    := base
 USES_confine  := base
 USES_code     := confine base
 USES_initrd   := casefile base
+USES_emulate  := code base
 USES_garden   := confine base
 USES_listing  := casefile judge base
 USES_link     := trust base
@@ -47,6 +48,7 @@ LIBS_known    := -lm
 LIBS_judge    := -lm
 LIBS_confine  := -lseccomp
 LIBS_code     := -lcapstone -lyara -lm
+LIBS_emulate  := -lunicorn
 LIBS_link     := -levent -levent_openssl -lssl -lcrypto
 LIBS_remedy   := -ltcc -ldl
 
