@@ -1,7 +1,7 @@
 /*
  * code: executable formats, disassembly, strings, entropy, rules. Uses confine and base; the only room to include
  * <capstone/capstone.h> and <yara.h>. Everything here takes hostile bytes in memory: call it in a confined helper, but for
- * format_of(), elf_is() and entropy_of(), which are small enough to be called anywhere. It never knows where bytes came from.
+ * format_of(), elf_is(), pe_is() and entropy_of(), which are small enough to be called anywhere. It never knows where bytes came from.
  */
 #ifndef CODE_H
 #define CODE_H
@@ -17,8 +17,8 @@ double entropy_counted(const size_t count[256], size_t n);
 
 /* ---- format.c ---- */
 
-/* "elf64-x86-64", "elf32-i386", "elf64-aarch64", "elf32-arm", "elf64-<machine number>-be" ..., "pe", "script", "data".
- * out has at least 32 bytes. */
+/* "elf64-x86-64", "elf32-i386", "elf64-aarch64", "elf32-arm", "elf64-<machine number>-be" ..., "pe32-i386", "pe64-x86-64" ...,
+ * "mach-o64-aarch64" ..., "mach-o-fat", "java-class", "dex", "script", "data". out has at least 32 bytes. */
 const char *format_of(const void *p, size_t n, char out[32]);
 /* A script's interpreter line without "#!", blanks trimmed, at most 255 bytes; "" when it is no script. */
 void format_interpreter(const void *p, size_t n, char out[256]);
@@ -26,14 +26,14 @@ void format_interpreter(const void *p, size_t n, char out[256]);
 /* ---- elf.c: headers; elf-dynamic.c: symbols and libraries ---- */
 
 struct elf_section { const char *name; uint32_t type; uint64_t flags, address, offset, size; uint32_t link; uint64_t entsize; };
-struct elf_segment { uint32_t type, flags; uint64_t offset, address, filesize, memsize; };
+struct elf_segment { uint32_t type, flags; uint64_t offset, address, filesize, memsize, align; };
 struct elf_symbol { const char *name; uint64_t value, size; unsigned char type, bind; bool undefined; };
 
 /* An ELF file as far as it could be read. Names point into the file's bytes and end there within its bounds. */
 struct elf {
 	const unsigned char *p; size_t n;
 	bool is64, big;                 /* class and byte order */
-	unsigned type, machine;
+	unsigned type, machine; uint32_t flags;          /* e_type, e_machine, e_flags */
 	uint64_t entry;
 	struct elf_section *section; size_t sections;
 	struct elf_segment *segment; size_t segments;
@@ -82,7 +82,7 @@ struct disasm {
 	size_t instructions;
 	const char *stopped;        /* which limit ended it, or NULL */
 };
-/* false: this machine type is not disassembled. */
+/* False: this machine type is not disassembled. disasm_view() in view.h does the same for any format. */
 bool disasm_elf(const struct elf *f, const struct disasm_limits *l, struct disasm *d);
 void disasm_free(struct disasm *d);
 

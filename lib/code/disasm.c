@@ -1,7 +1,5 @@
-#include "code/code.h"
+#include "code/disasm-internal.h"
 
-#include <capstone/capstone.h>
-#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,18 +8,19 @@
 #define DISASM_REGIONS 256u
 #define DISASM_NEAR (1u << 20)   /* a jump further than that leaves the function */
 
-/* Executable bytes, with one bit each: an instruction was decoded here; a function starts here. */
-struct region { uint64_t address; const unsigned char *p; size_t n; unsigned char *seen, *start; };
+/* Executable bytes, with one bit each: an instruction was decoded here; a function starts here, in Thumb. */
+struct region { uint64_t address; const unsigned char *p; size_t n; unsigned char *seen, *start, *thumb; };
 struct block { uint64_t address; size_t text, length; };
 struct function { uint64_t address; size_t size, blocks, instructions; json_t *calls; };
 
 struct walk {
-	const struct elf *f;
+	const struct code_view *v;
 	struct disasm *d;
 	struct disasm_limits l;
 	int64_t end;
 	csh cs;
 	cs_insn *insn;
+	bool thumb;                                          /* what the engine is set to */
 	struct region region[DISASM_REGIONS];
 	size_t regions, region_bytes;
 	uint64_t *queue; size_t queued, taken, queue_room;
@@ -31,8 +30,6 @@ struct walk {
 	struct buf scratch;                                  /* its text, by block */
 	bool text_full;
 };
-
-enum flow { FLOW_ON, FLOW_CALL, FLOW_BRANCH, FLOW_JUMP, FLOW_END };
 
 static bool bit(const unsigned char *map, size_t i) { return map[i / 8] >> (i % 8) & 1; }
 static void set_bit(unsigned char *map, size_t i) { map[i / 8] |= (unsigned char)(1u << (i % 8)); }
@@ -45,56 +42,35 @@ static struct region *region_of(struct walk *w, uint64_t address)
 	return NULL;
 }
 
-static void add_region(struct walk *w, uint64_t address, uint64_t offset, uint64_t size)
+static void add_region(struct walk *w, const struct code_region *c)
 {
 	struct region *r;
 
-	if (w->regions == DISASM_REGIONS || offset >= w->f->n || !size)
+	/* Many segments may show the same bytes: each costs some bits a byte here. */
+	if (w->regions == DISASM_REGIONS || region_of(w, c->address) || w->region_bytes > 2 * w->v->file_size)
 		return;
-	if (size > w->f->n - offset)
-		size = w->f->n - offset;
-	/* Many segments may show the same bytes: each costs two bits a byte here. */
-	if (region_of(w, address) || w->region_bytes > 2 * w->f->n)
-		return;
-	w->region_bytes += (size_t)size;
+	w->region_bytes += c->n;
 	r = &w->region[w->regions++];
-	*r = (struct region){ .address = address, .p = w->f->p + offset, .n = (size_t)size };
+	*r = (struct region){ .address = c->address, .p = c->p, .n = c->n };
 	r->seen = buf_alloc(r->n / 8 + 1);
 	r->start = buf_alloc(r->n / 8 + 1);
+	if (w->v->machine == MACHINE_ARM)
+		r->thumb = buf_alloc(r->n / 8 + 1);
 }
 
-static void find_regions(struct walk *w)
-{
-	const struct elf *f = w->f;
-
-	if (!f->segments || f->type == ET_REL) {
-		for (size_t i = 0; i < f->sections; i++)
-			if (f->section[i].flags & SHF_EXECINSTR && f->section[i].type != SHT_NOBITS)
-				add_region(w, f->section[i].address, f->section[i].offset, f->section[i].size);
-		return;
-	}
-	for (size_t i = 0; i < f->segments; i++) {
-		const struct elf_segment *s = &f->segment[i];
-		uint64_t before = s->address % 4096;
-
-		/* Whole pages are mapped, see elf_offset(). */
-		if (before > s->offset)
-			before = 0;
-		if (s->type == PT_LOAD && s->flags & PF_X && s->filesize)
-			add_region(w, s->address - before, s->offset - before, s->filesize + before);
-	}
-}
-
+/* The address of a function; on ARM with bit 0 for Thumb. */
 static void enqueue(struct walk *w, uint64_t address)
 {
+	bool thumb = w->v->machine == MACHINE_ARM && address & 1;
 	struct region *r;
 
-	if (w->f->machine == EM_ARM)
-		address &= ~(uint64_t)1;
+	address -= thumb;
 	r = region_of(w, address);
 	if (!r || bit(r->start, address - r->address) || w->queued >= w->l.functions)
 		return;
 	set_bit(r->start, address - r->address);
+	if (thumb)
+		set_bit(r->thumb, address - r->address);
 	if (w->queued == w->queue_room) {
 		w->queue_room = w->queue_room ? w->queue_room * 2 : 1024;
 		w->queue = buf_realloc(w->queue, w->queue_room, sizeof *w->queue);
@@ -109,70 +85,6 @@ static void push(struct walk *w, uint64_t address)
 		w->pending = buf_realloc(w->pending, w->pending_room, sizeof *w->pending);
 	}
 	w->pending[w->pendings++] = address;
-}
-
-/* The last operand when it is a plain number: "0x401000", "x0, #0x401000". */
-static bool direct_target(const char *operands, uint64_t *target)
-{
-	const char *last = strrchr(operands, ' ');
-	char *end;
-
-	last = last ? last + 1 : operands;
-	if (*last == '#')
-		last++;
-	if (last[0] != '0' || last[1] != 'x')
-		return false;
-	*target = strtoull(last, &end, 16);
-	return *end == '\0';
-}
-
-static enum flow flow_x86(const cs_insn *i)
-{
-	switch (i->id) {
-	case X86_INS_CALL: return FLOW_CALL;
-	case X86_INS_JMP: return FLOW_JUMP;
-	case X86_INS_RET: case X86_INS_RETF: case X86_INS_RETFQ: case X86_INS_IRET: case X86_INS_IRETD: case X86_INS_IRETQ:
-	case X86_INS_HLT: case X86_INS_UD2: case X86_INS_INT3: case X86_INS_LJMP:
-		return FLOW_END;
-	case X86_INS_LOOP: case X86_INS_LOOPE: case X86_INS_LOOPNE: return FLOW_BRANCH;
-	default: return i->mnemonic[0] == 'j' ? FLOW_BRANCH : FLOW_ON;
-	}
-}
-
-static enum flow flow_arm64(const cs_insn *i)
-{
-	switch (i->id) {
-	case ARM64_INS_BL: case ARM64_INS_BLR: return FLOW_CALL;
-	case ARM64_INS_B: return i->mnemonic[1] == '.' ? FLOW_BRANCH : FLOW_JUMP;
-	case ARM64_INS_BR: return FLOW_JUMP;
-	case ARM64_INS_RET: case ARM64_INS_ERET: case ARM64_INS_BRK: case ARM64_INS_HLT: return FLOW_END;
-	case ARM64_INS_CBZ: case ARM64_INS_CBNZ: case ARM64_INS_TBZ: case ARM64_INS_TBNZ: return FLOW_BRANCH;
-	default: return FLOW_ON;
-	}
-}
-
-static enum flow flow_arm(const cs_insn *i)
-{
-	const char *m = i->mnemonic;
-
-	switch (i->id) {
-	case ARM_INS_BL: case ARM_INS_BLX: return FLOW_CALL;
-	case ARM_INS_B: return m[1] == '\0' || !strcmp(m, "b.w") ? FLOW_JUMP : FLOW_BRANCH;
-	case ARM_INS_BX: return m[2] == '\0' ? FLOW_END : FLOW_BRANCH;
-	case ARM_INS_CBZ: case ARM_INS_CBNZ: return FLOW_BRANCH;
-	case ARM_INS_POP: case ARM_INS_LDM:
-		return (!strcmp(m, "pop") || !strcmp(m, "ldm")) && strstr(i->op_str, "pc") ? FLOW_END : FLOW_ON;
-	default: return FLOW_ON;
-	}
-}
-
-static enum flow flow_of(const struct walk *w, const cs_insn *i)
-{
-	switch (w->f->machine) {
-	case EM_AARCH64: return flow_arm64(i);
-	case EM_ARM: return flow_arm(i);
-	default: return flow_x86(i);
-	}
 }
 
 static void add_text(struct buf *b, const cs_insn *i)
@@ -211,54 +123,73 @@ static void add_call(struct function *fn, uint64_t target)
 		json_array_append_new(fn->calls, json_string(text));
 }
 
+static void set_thumb(struct walk *w, bool thumb)
+{
+	cs_arch arch;
+	cs_mode mode;
+
+	if (thumb != w->thumb && machines_capstone(w->v, thumb, &arch, &mode) && cs_option(w->cs, CS_OPT_MODE, (size_t)mode) == CS_ERR_OK)
+		w->thumb = thumb;
+}
+
+/* The next instruction, noted as the function's; its flow in *flow. False: there is none, or it was decoded already. */
+static bool take(struct walk *w, struct function *fn, struct region *r, uint64_t *at, enum flow *flow)
+{
+	size_t index = (size_t)(*at - r->address), left = r->n - index;
+	const uint8_t *p = r->p + index;
+
+	if (index >= r->n || bit(r->seen, index) || (*at != fn->address && bit(r->start, index)))
+		return false;
+	if (!cs_disasm_iter(w->cs, &p, &left, at, w->insn))
+		return false;
+	set_bit(r->seen, index);
+	w->d->instructions++;
+	fn->instructions++;
+	fn->size += w->insn->size;
+	if (!w->text_full)
+		add_text(&w->scratch, w->insn);
+	*flow = flow_of(w->v->machine, w->insn);
+	return true;
+}
+
+static void follow(struct walk *w, struct function *fn, enum flow flow, uint64_t target)
+{
+	struct region *t = region_of(w, target);
+	uint64_t far = target > fn->address ? target - fn->address : fn->address - target;
+	bool thumb = w->thumb;
+
+	if (flow != FLOW_CALL && t && far <= DISASM_NEAR && (target == fn->address || !bit(t->start, target - t->address))) {
+		push(w, target);
+		return;
+	}
+	if (w->v->machine == MACHINE_ARM && w->insn->id == ARM_INS_BLX)
+		thumb = !thumb;
+	add_call(fn, target);
+	enqueue(w, target | (thumb ? 1 : 0));
+}
+
 /* Straight on from one address until the flow leaves, meets code that was decoded already, or another function. */
 static void walk_block(struct walk *w, struct function *fn, uint64_t address)
 {
 	struct region *r = region_of(w, address);
-	const uint8_t *p;
-	size_t left;
 	uint64_t at = address, target;
+	enum flow flow, ignored;
 
-	if (!r || bit(r->seen, address - r->address))
+	if (!r)
 		return;
-	p = r->p + (address - r->address);
-	left = r->n - (size_t)(address - r->address);
 	while (!over(w)) {
-		size_t index = (size_t)(at - r->address);
-		enum flow flow;
-
-		if (index >= r->n || bit(r->seen, index) || (at != fn->address && bit(r->start, index)))
+		if (!take(w, fn, r, &at, &flow))
 			return;
-		if (!cs_disasm_iter(w->cs, &p, &left, &at, w->insn))
-			return;
-		set_bit(r->seen, index);
-		w->d->instructions++;
-		fn->instructions++;
-		fn->size += w->insn->size;
-		if (!w->text_full)
-			add_text(&w->scratch, w->insn);
-		flow = flow_of(w, w->insn);
 		if (flow == FLOW_ON)
 			continue;
-		if (flow == FLOW_END)
+		if (flow != FLOW_END && flow_target(w->insn, &target))
+			follow(w, fn, flow, target);
+		if (flow_delayed(w->v->machine) && !take(w, fn, r, &at, &ignored))
 			return;
-		if (direct_target(w->insn->op_str, &target)) {
-			struct region *t = region_of(w, target);
-			uint64_t far = target > fn->address ? target - fn->address : fn->address - target;
-
-			if (flow == FLOW_CALL || !t || far > DISASM_NEAR || (target != fn->address && bit(t->start, target - t->address))) {
-				add_call(fn, target);
-				enqueue(w, target);
-			} else {
-				push(w, target);
-			}
-		}
-		if (flow == FLOW_JUMP)
-			return;
-		if (flow == FLOW_BRANCH) {
+		if (flow == FLOW_BRANCH)
 			push(w, at);
+		if (flow != FLOW_CALL)
 			return;
-		}
 	}
 }
 
@@ -287,6 +218,11 @@ static void walk_function(struct walk *w, uint64_t address)
 	size_t blocks = 0;
 
 	buf_clear(&w->scratch);
+	if (w->v->machine == MACHINE_ARM) {
+		const struct region *r = region_of(w, address);
+
+		set_thumb(w, r && bit(r->thumb, address - r->address));
+	}
 	w->pendings = 0;
 	push(w, address);
 	while (w->pendings && !w->d->stopped) {
@@ -330,53 +266,34 @@ static int by_address(const void *a, const void *b)
 /* The entry first, then all that the file itself names, by address. */
 static void enqueue_known(struct walk *w)
 {
-	const struct elf *f = w->f;
+	const struct code_view *v = w->v;
+	size_t first;
 
-	if (f->type != ET_REL)
-		enqueue(w, f->entry);
-	for (size_t i = 0; i < f->starts; i++)
-		enqueue(w, f->start[i]);
-	for (size_t pass = 0; pass < 2; pass++) {
-		const struct elf_symbol *s = pass ? f->local : f->symbol;
-		size_t n = pass ? f->locals : f->symbols;
-
-		/* A relocatable file's values count from their section: its functions are found by their prologues. */
-		for (size_t i = 0; i < n && f->type != ET_REL; i++)
-			if (s[i].type == STT_FUNC && !s[i].undefined)
-				enqueue(w, s[i].value);
-	}
-	if (w->queued > 1)
-		qsort(w->queue + 1, w->queued - 1, sizeof *w->queue, by_address);
-}
-
-static bool is_prologue(unsigned machine, const unsigned char *p, size_t left)
-{
-	uint32_t word;
-
-	if (left < 4)
-		return false;
-	switch (machine) {
-	case EM_X86_64:
-		return !memcmp(p, "\xf3\x0f\x1e\xfa", 4) || !memcmp(p, "\x55\x48\x89\xe5", 4);
-	case EM_386:
-		return !memcmp(p, "\xf3\x0f\x1e\xfb", 4) || !memcmp(p, "\x55\x89\xe5", 3);
-	default:
-		word = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-		return machine == EM_AARCH64 ? (word & 0xffc07fff) == 0xa9807bfd : (word & 0xffff4000) == 0xe92d4000;
-	}
+	if (v->has_entry)
+		enqueue(w, v->entry);
+	first = w->queued;
+	for (size_t i = 0; i < v->starts; i++)
+		enqueue(w, v->start[i]);
+	for (size_t i = 0; i < v->symbols; i++)
+		if (v->symbol[i].function)
+			enqueue(w, v->symbol[i].address);
+	if (w->queued > first)
+		qsort(w->queue + first, w->queued - first, sizeof *w->queue, by_address);
 }
 
 static void enqueue_prologues(struct walk *w)
 {
-	size_t step = w->f->machine == EM_X86_64 || w->f->machine == EM_386 ? 1 : 4;
+	/* ARM code that mixes both kinds tells Thumb by its entry. */
+	bool thumb = w->v->machine == MACHINE_ARM && w->v->entry & 1;
+	size_t step = flow_step(w->v->machine, thumb);
 
 	for (size_t k = 0; k < w->regions; k++) {
 		struct region *r = &w->region[k];
 
 		for (size_t i = 0; i < r->n && !w->d->stopped; i += step) {
-			if (bit(r->seen, i) || !is_prologue(w->f->machine, r->p + i, r->n - i))
+			if (bit(r->seen, i) || !flow_prologue(w->v, thumb, r->p + i, r->n - i))
 				continue;
-			enqueue(w, r->address + i);
+			enqueue(w, (r->address + i) | (thumb ? 1 : 0));
 			walk_queue(w);
 		}
 	}
@@ -408,13 +325,15 @@ static void report(struct walk *w)
 
 static void show_entry(struct walk *w)
 {
-	struct region *r = region_of(w, w->f->entry);
-	uint64_t at = w->f->entry;
+	bool thumb = w->v->machine == MACHINE_ARM && w->v->entry & 1;
+	uint64_t at = w->v->entry - thumb;
+	struct region *r = region_of(w, at);
 	const uint8_t *p;
 	size_t left;
 
-	if (!r || w->f->type == ET_REL)
+	if (!r || !w->v->has_entry)
 		return;
+	set_thumb(w, thumb);
 	p = r->p + (at - r->address);
 	left = r->n - (size_t)(at - r->address);
 	buf_addf(&w->d->text, "entry point %llx\n", (unsigned long long)at);
@@ -428,28 +347,17 @@ static void show_entry(struct walk *w)
 		json_object_set_new(o, "text", json_string(text));
 		json_array_append_new(w->d->entry, o);
 		add_text(&w->d->text, w->insn);
-		if (flow_of(w, w->insn) == FLOW_END)
+		if (flow_of(w->v->machine, w->insn) == FLOW_END)
 			break;
 	}
 }
 
-static bool open_engine(const struct elf *f, csh *cs)
-{
-	cs_mode order = f->big ? CS_MODE_BIG_ENDIAN : CS_MODE_LITTLE_ENDIAN;
-
-	switch (f->machine) {
-	case EM_X86_64: return cs_open(CS_ARCH_X86, CS_MODE_64, cs) == CS_ERR_OK;
-	case EM_386: return cs_open(CS_ARCH_X86, CS_MODE_32, cs) == CS_ERR_OK;
-	case EM_AARCH64: return cs_open(CS_ARCH_ARM64, order, cs) == CS_ERR_OK;
-	case EM_ARM: return cs_open(CS_ARCH_ARM, order | (f->entry & 1 ? CS_MODE_THUMB : CS_MODE_ARM), cs) == CS_ERR_OK;
-	default: return false;
-	}
-}
-
-bool disasm_elf(const struct elf *f, const struct disasm_limits *l, struct disasm *d)
+bool disasm_view(const struct code_view *v, const struct disasm_limits *l, struct disasm *d)
 {
 	static const struct disasm_limits usual = { 20000, 2000000, 4 * MIB, 5000 };
-	struct walk w = { .f = f, .d = d, .l = usual };
+	struct walk w = { .v = v, .d = d, .l = usual };
+	cs_arch arch;
+	cs_mode mode;
 
 	*d = (struct disasm){ .entry = json_array(), .functions = json_array() };
 	if (l) {
@@ -458,7 +366,7 @@ bool disasm_elf(const struct elf *f, const struct disasm_limits *l, struct disas
 		w.l.text = l->text ? l->text : usual.text;
 		w.l.ms = l->ms ? l->ms : usual.ms;
 	}
-	if (!open_engine(f, &w.cs))
+	if (!machines_capstone(v, false, &arch, &mode) || cs_open(arch, mode, &w.cs) != CS_ERR_OK)
 		return false;
 	w.end = clock_mono_ms() + w.l.ms;
 	w.insn = cs_malloc(w.cs);
@@ -466,7 +374,9 @@ bool disasm_elf(const struct elf *f, const struct disasm_limits *l, struct disas
 		cs_close(&w.cs);
 		return false;
 	}
-	find_regions(&w);
+	for (size_t i = 0; i < v->regions; i++)
+		if (v->region[i].executable)
+			add_region(&w, &v->region[i]);
 	show_entry(&w);
 	enqueue_known(&w);
 	walk_queue(&w);
@@ -477,6 +387,7 @@ bool disasm_elf(const struct elf *f, const struct disasm_limits *l, struct disas
 	for (size_t i = 0; i < w.regions; i++) {
 		free(w.region[i].seen);
 		free(w.region[i].start);
+		free(w.region[i].thumb);
 	}
 	free(w.queue);
 	free(w.function);
@@ -486,6 +397,15 @@ bool disasm_elf(const struct elf *f, const struct disasm_limits *l, struct disas
 	cs_free(w.insn, 1);
 	cs_close(&w.cs);
 	return true;
+}
+
+bool disasm_elf(const struct elf *f, const struct disasm_limits *l, struct disasm *d)
+{
+	struct code_view *v = view_elf(f);
+	bool known = disasm_view(v, l, d);
+
+	view_free(v);
+	return known;
 }
 
 void disasm_free(struct disasm *d)

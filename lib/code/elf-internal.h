@@ -26,5 +26,8 @@ void elf_problem(struct elf *f, const char *what);
 bool elf_offset(const struct elf *f, uint64_t address, uint64_t *offset, uint64_t *left);
 
 void elf_dynamic_read(struct elf *f);   /* symbols, libraries, function starts */
+/* elf-slots.c: each word (virtual address) that the dynamic linker fills with the address of the import of that name. */
+typedef void elf_slot_fn(void *ctx, const char *name, uint64_t slot);
+void elf_slots(const struct elf *f, elf_slot_fn *fn, void *ctx);
 
 #endif

@@ -102,6 +102,7 @@ static void read_segments(struct elf *f)
 		s->address = ELF_FIELD(f, at, Phdr, p_vaddr);
 		s->filesize = ELF_FIELD(f, at, Phdr, p_filesz);
 		s->memsize = ELF_FIELD(f, at, Phdr, p_memsz);
+		s->align = ELF_FIELD(f, at, Phdr, p_align);
 		if (s->filesize)
 			reach(f, s->offset, s->filesize);
 		if (s->type == PT_LOAD && s->memsize < s->filesize)
@@ -178,6 +179,7 @@ struct elf *elf_open(const void *p, size_t n)
 	find_class(f);
 	f->type = (unsigned)ELF_FIELD(f, 0, Ehdr, e_type);
 	f->machine = (unsigned)ELF_FIELD(f, 0, Ehdr, e_machine);
+	f->flags = (uint32_t)ELF_FIELD(f, 0, Ehdr, e_flags);
 	f->entry = ELF_FIELD(f, 0, Ehdr, e_entry);
 	reach(f, 0, ELF_SIZE(f, Ehdr));
 	read_segments(f);

@@ -121,6 +121,22 @@ static void read_sections(struct pe *f, uint64_t at, size_t count)
 	}
 }
 
+/* The loader never looks there; compilers of the GNU project leave it, with its strings behind it, after the sections. */
+static void read_symbols(struct pe *f, uint64_t at)
+{
+	uint64_t offset = number(f->p, f->n, at + 12, 4), count = number(f->p, f->n, at + 16, 4), end = offset + 18 * count;
+
+	if (!offset || !count || end > f->n)
+		return;
+	f->symbols.offset = (uint32_t)offset;
+	f->symbols.count = (uint32_t)count;
+	end += number(f->p, f->n, end, 4);
+	if (end > f->n)
+		end = f->n;
+	if (end > f->end)
+		f->end = end;
+}
+
 /* As the loader of Windows maps it: offsets rounded down to 512, no more of a section than its memory size rounded up. */
 static void lay_out(struct pe *f)
 {
@@ -181,10 +197,12 @@ struct pe *pe_open(const void *p, size_t n)
 	f->machine = (uint16_t)number(p, n, at + 4, 2);
 	f->time = (uint32_t)number(p, n, at + 8, 4);
 	optional = (size_t)number(p, n, at + 20, 2);
+	f->optional_size = (uint16_t)optional;
 	f->flags = (uint16_t)number(p, n, at + 22, 2);
 	read_optional(f, at + 24, optional);
 	f->end = f->headers_size < n ? f->headers_size : n;
 	read_sections(f, at + 24 + optional, (size_t)number(p, n, at + 6, 2));
+	read_symbols(f, at);
 	lay_out(f);
 	if (f->entry >= f->image_size)
 		problem(f, "the entry point lies outside of the image");
@@ -212,58 +230,10 @@ const struct pe_section *pe_section_at(const struct pe *f, uint64_t rva)
 	return NULL;
 }
 
-/* ---- imports, exports, relocations ---- */
-
-static bool import_names(const struct pe *f, uint64_t names, uint64_t slots, const char *library, size_t *left, pe_import_fn *fn, void *ctx)
-{
-	size_t step = f->is64 ? 8 : 4;
-	uint64_t ordinal = f->is64 ? UINT64_C(1) << 63 : UINT64_C(1) << 31;
-
-	for (; *left; (*left)--, names += step, slots += step) {
-		struct pe_import i = { .library = library, .slot = (uint32_t)slots };
-		uint64_t v = pe_number(f, names, step);
-
-		if (!v)
-			return true;
-		if (v & ordinal) {
-			i.ordinal = (uint16_t)v;
-		} else {
-			i.name = pe_string(f, v + 2, 512);
-			if (!i.name)
-				return false;
-		}
-		if (!fn(ctx, &i))
-			return true;
-	}
-	return false;
-}
-
-bool pe_imports(const struct pe *f, pe_import_fn *fn, void *ctx)
-{
-	uint64_t at = f->directory[PE_DIR_IMPORT].rva;
-	size_t left = PE_IMPORTS;
-	bool well = true;
-
-	for (unsigned i = 0; at && i < PE_LIBRARIES; i++, at += 20) {
-		uint64_t names = pe_number(f, at, 4), name = pe_number(f, at + 12, 4), slots = pe_number(f, at + 16, 4);
-		const char *library;
-
-		if (!name || !slots)
-			return well;
-		library = pe_string(f, name, 256);
-		if (!library)
-			return false;
-		/* A packed file's lookup table is often missing or garbage: the slots hold the same before they are filled. */
-		if (!names || names >= f->image_size)
-			names = slots;
-		well &= import_names(f, names, slots, library, &left, fn, ctx);
-	}
-	return well;
-}
-
 bool pe_relocations(const struct pe *f, pe_relocation_fn *fn, void *ctx)
 {
 	uint64_t at = f->directory[PE_DIR_RELOCATION].rva, end = at + f->directory[PE_DIR_RELOCATION].size;
+	size_t left = PE_RELOCATIONS;
 
 	if (!at || end > f->image_size)
 		return !at;
@@ -275,6 +245,8 @@ bool pe_relocations(const struct pe *f, pe_relocation_fn *fn, void *ctx)
 		for (uint64_t i = 8; i + 2 <= size; i += 2) {
 			unsigned v = (unsigned)pe_number(f, at + i, 2);
 
+			if (!left--)
+				return false;
 			if (v >> 12)
 				fn(ctx, (uint32_t)(page + (v & 0xfff)), v >> 12);
 		}
