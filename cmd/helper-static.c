@@ -46,9 +46,7 @@ int main(int argc, char **argv)
 		if (p == MAP_FAILED)
 			return msg_fail((err_sys(&e, "cannot map the sample"), &e));
 	}
-	/* OpenSSL reads its configuration before its first digest, and behind the confinement no file is opened. */
-	digest_free(digest_new());
-	digest_free(digest_new_md5());
+	inspect_prepare();
 	if (confine_enter(CONFINE_PARSER, &limits, &e))
 		return msg_fail(&e);
 	jsonio_dump_line(look(p, (uint64_t)st.st_size, r), &out);

@@ -88,6 +88,8 @@ void disasm_free(struct disasm *d);
 
 /* ---- inspect.c: all of it as static.json's object ---- */
 
+/* Lets libraries open the files that they read once: to be called before the confinement. */
+void inspect_prepare(void);
 /* "sha256" is left to the caller; "disasm" holds the text. New reference. */
 json_t *inspect(const void *p, size_t n, struct rules *r);
 

@@ -46,6 +46,16 @@ static const char *inspect_pe(json_t *o, struct findings *l, const void *p, size
 	return problem ? "malformed" : "ok";
 }
 
+void inspect_prepare(void)
+{
+	char text[CLOCK_RFC3339];
+
+	/* OpenSSL's configuration, and the C library's time zone, which it reads for UTC as well */
+	digest_free(digest_new());
+	digest_free(digest_new_md5());
+	clock_rfc3339(0, text);
+}
+
 json_t *inspect(const void *p, size_t n, struct rules *r)
 {
 	struct findings l = { json_array(), json_array() };
