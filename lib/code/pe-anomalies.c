@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define FEW 8u                   /* imports of a program that finds the rest itself */
-#define FEW_SIZE 16384u          /* a program below may honestly need no more */
+#define FEW_SIZE 4096u           /* a program below may honestly need no more */
 #define LATER 4096u              /* bytes of room that are worth filling */
 
 static uint64_t end_of(const struct pe_section *s)

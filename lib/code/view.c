@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NX_COMPATIBLE 0x100      /* of the DLL characteristics */
+
 static void add_region(struct code_view *v, const unsigned char *p, size_t n, uint64_t offset, struct code_region r, uint64_t size)
 {
 	if (v->regions == VIEW_REGIONS || offset >= n || !size)
@@ -110,6 +112,10 @@ static uint64_t pe_address(const struct pe *f, uint64_t rva)
 
 static void pe_regions(struct code_view *v, const struct pe *f)
 {
+	/* Windows runs data, too, in 32-bit programs that do not say they bear its refusal. */
+	bool runs_data = !f->is64 && !(f->dll_flags & NX_COMPATIBLE);
+	const struct pe_section *entered = pe_section_at(f, f->entry);
+
 	/* Below a page's alignment the file is one mapping, with all rights. */
 	if (f->section_align < 4096) {
 		add_region(v, f->image, f->image_size, 0, (struct code_region){ .address = f->base, .writable = true, .executable = true }, f->n);
@@ -121,7 +127,8 @@ static void pe_regions(struct code_view *v, const struct pe *f)
 
 		room -= room % 4096;
 		add_region(v, f->image, f->image_size, s->address, (struct code_region){ .address = f->base + s->address,
-			.writable = s->flags & (uint32_t)PE_WRITE, .executable = s->flags & PE_EXECUTE }, s->filesize < room ? s->filesize : room);
+			.writable = s->flags & (uint32_t)PE_WRITE, .executable = s->flags & PE_EXECUTE || (runs_data && s == entered) },
+			s->filesize < room ? s->filesize : room);
 	}
 	add_region(v, f->image, f->image_size, 0, (struct code_region){ .address = f->base }, f->headers_size < f->n ? f->headers_size : f->n);
 }
