@@ -27,6 +27,7 @@ void format_interpreter(const void *p, size_t n, char out[256]);
 
 struct elf_section { const char *name; uint32_t type; uint64_t flags, address, offset, size; uint32_t link; uint64_t entsize; };
 struct elf_segment { uint32_t type, flags; uint64_t offset, address, filesize, memsize, align; };
+/* value: its address; of a relocatable file its section's place, see elf_at(), is counted in. */
 struct elf_symbol { const char *name; uint64_t value, size; unsigned char type, bind; bool undefined; };
 
 /* An ELF file as far as it could be read. Names point into the file's bytes and end there within its bounds. */

@@ -34,7 +34,7 @@ static void add_symbols(const struct elf *f, uint64_t at, uint64_t count, uint64
 	*list = buf_alloc(count * sizeof **list);
 	for (uint64_t i = 0; i < count; i++, at += size) {
 		struct elf_symbol *s = &(*list)[*length];
-		uint64_t name = ELF_FIELD(f, at, Sym, st_name);
+		uint64_t name = ELF_FIELD(f, at, Sym, st_name), section;
 		unsigned info = (unsigned)ELF_FIELD(f, at, Sym, st_info);
 
 		s->name = name && name < names_size ? elf_string(f, names + name, names_size - name) : NULL;
@@ -44,7 +44,11 @@ static void add_symbols(const struct elf *f, uint64_t at, uint64_t count, uint64
 		s->bind = (unsigned char)(info >> 4);
 		s->value = ELF_FIELD(f, at, Sym, st_value);
 		s->size = ELF_FIELD(f, at, Sym, st_size);
-		s->undefined = ELF_FIELD(f, at, Sym, st_shndx) == SHN_UNDEF;
+		section = ELF_FIELD(f, at, Sym, st_shndx);
+		s->undefined = section == SHN_UNDEF;
+		/* Not laid out yet: values count from their section, which elf.c gave a place. */
+		if (f->type == ET_REL && section < f->sections && !s->undefined)
+			s->value += f->section[section].address;
 		(*length)++;
 	}
 }

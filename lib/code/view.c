@@ -89,8 +89,7 @@ struct code_view *view_elf(const struct elf *f)
 	elf_regions(v, f);
 	for (size_t i = 0; i < f->starts; i++)
 		add_start(v, f->start[i]);
-	/* A relocatable file's values count from their section: its functions are found by their prologues. */
-	for (size_t pass = 0; pass < 2 && v->placed; pass++) {
+	for (size_t pass = 0; pass < 2; pass++) {
 		const struct elf_symbol *s = pass ? f->local : f->symbol;
 		size_t n = pass ? f->locals : f->symbols;
 
@@ -123,9 +122,14 @@ static void pe_regions(struct code_view *v, const struct pe *f)
 	}
 	for (size_t i = 0; i < f->sections; i++) {
 		const struct pe_section *s = &f->section[i];
-		uint64_t room = (s->memsize ? (uint64_t)s->memsize : s->filesize) + 4095;
+		uint64_t room = (s->memsize ? (uint64_t)s->memsize : s->filesize) + 4095, begin = s->offset & ~UINT64_C(511);
 
 		room -= room % 4096;
+		/* As much as the file has, whatever is told: see lay_out() in pe.c. */
+		if (!s->offset || begin >= f->n)
+			continue;
+		if (room > f->n - begin)
+			room = f->n - begin;
 		add_region(v, f->image, f->image_size, s->address, (struct code_region){ .address = f->base + s->address,
 			.writable = s->flags & (uint32_t)PE_WRITE, .executable = s->flags & PE_EXECUTE || (runs_data && s == entered) },
 			s->filesize < room ? s->filesize : room);

@@ -37,7 +37,7 @@ struct code_view {
 	bool code_big;                  /* and so are instructions (not so in ARM's BE8 and AArch64) */
 	size_t file_size;
 	uint32_t flags;                 /* ELF: e_flags, which tell a MIPS's generation */
-	bool placed;                    /* addresses are final; a relocatable object's are not, and its symbols are left out */
+	bool placed;                    /* addresses are final; a relocatable object's are its offsets in the file */
 	bool has_entry; uint64_t entry;
 	struct code_region *region; size_t regions;      /* by order in the file; where they overlap, the first counts */
 	struct code_symbol *symbol; size_t symbols;      /* defined ones; names live as long as the view and the file's bytes */

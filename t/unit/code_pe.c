@@ -188,6 +188,27 @@ static void test_view(void)
 	pe_free(f);
 }
 
+/* A section is told to have 200 MB, in the file as in memory: the disassembler is shown what there is. */
+static void test_huge(void)
+{
+	struct pe_made m;
+	struct code_view *v;
+	struct pe *f;
+	size_t bytes = 0;
+
+	pe_make(&m, true);
+	put_optional(&m, 56, 4, 200000000);
+	pe_put(&m, pe_section(&m, 0) + 8, 4, 190000000);
+	pe_put(&m, pe_section(&m, 0) + 16, 4, 190000000);
+	f = pe_open(m.b, m.n);
+	v = view_pe(f);
+	for (size_t i = 0; i < v->regions; i++)
+		bytes += v->region[i].n;
+	OK(view_region(v, v->entry) && bytes < 3 * m.n, "what the file does not hold is no region");
+	view_free(v);
+	pe_free(f);
+}
+
 static void look(const unsigned char *p, size_t n)
 {
 	/* A copy of its exact size: the sanitizer sees each byte too far. */
@@ -224,6 +245,7 @@ int main(void)
 	test_whole(true);
 	test_lies();
 	test_view();
+	test_huge();
 	test_damage();
 	return unit_end();
 }
