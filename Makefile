@@ -79,7 +79,7 @@ TOOL_helper-initrd := initrd confine casefile base
 # ---- what is built: everything twice, plain and under the sanitizers ----
 
 .DELETE_ON_ERROR:
-.PHONY: all deps check derive observe demo lint asan fuzz fuzz-smoke bench bench-known bench-scan desktop valgrind install uninstall clean
+.PHONY: all deps check derive observe demo lint asan mutate fuzz fuzz-smoke bench bench-known bench-scan desktop valgrind install uninstall clean
 
 all: $(TOOLS:%=$(BUILD)/bin/%) $(HELPERS:%=$(BUILD)/libexec/muss/%)
 
@@ -128,7 +128,7 @@ UNIT    := $(patsubst t/unit/%.c,%,$(wildcard t/unit/*.c))
 room_of  = $(firstword $(subst _, ,$(1)))
 
 # Programs that tests use and nobody installs: t/NAME.c.
-PROBES := casecat badcase mkremover killat forgeindex derive knownbench scanbench
+PROBES := casecat badcase mkremover killat forgeindex derive knownbench scanbench mutate
 PROBE_casecat := casefile base
 PROBE_badcase := casefile base
 PROBE_killat := base
@@ -136,6 +136,7 @@ PROBE_forgeindex := known base
 PROBE_knownbench := known base
 PROBE_scanbench := host known code judge confine base
 PROBE_derive := judge base
+PROBE_mutate := confine base
 PROBE_mkremover := remedy code confine casefile base
 
 $(eval $(call variant,$(BUILD),))
@@ -167,6 +168,10 @@ derive: $(BUILD)/t/derive
 
 valgrind: all
 	@t/valgrind.sh $(BUILD)
+
+# Ten thousand damaged programs for the static parser.
+mutate: all $(BUILD)/t/mutate
+	@t/mutate.sh $(BUILD) 10000
 
 bench-scan: all $(BUILD)/t/scanbench
 	@.ci/deps .ci/bench-packages

@@ -1,9 +1,23 @@
-/* The ELF reader, the disassembler and the strings, on anything. rooms: code confine base */
-#include "code/code.h"
+/* The ELF reader, the disassembler and the strings, on anything; half of the changes are made to fields. rooms: code confine base */
+#include "code/view.h"
+#include "fields.h"
 
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+size_t LLVMFuzzerMutate(uint8_t *p, size_t n, size_t most);
+size_t LLVMFuzzerCustomMutator(uint8_t *p, size_t n, size_t most, unsigned seed);
+
+size_t LLVMFuzzerCustomMutator(uint8_t *p, size_t n, size_t most, unsigned seed)
+{
+	uint64_t state = seed;
+
+	if (seed & 1)
+		return LLVMFuzzerMutate(p, n, most);
+	for (unsigned i = 0; i < 1 + seed % 5; i++)
+		fields_change(p, n, &state);
+	return n;
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
@@ -11,6 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	const struct strings_options few = { .most = 20 };
 	char name[32], interpreter[256];
 	struct elf *f = elf_open(p, n);
+	struct code_view *v;
 	struct disasm d;
 	size_t left;
 
@@ -26,8 +41,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 			abort();
 	if (elf_at(f, f->entry, &left) && left > n)
 		abort();
-	disasm_elf(f, &l, &d);
+	v = view_elf(f);
+	for (size_t i = 0; i < v->regions; i++)
+		if (v->region[i].p < p || v->region[i].n > n - (size_t)(v->region[i].p - p))
+			abort();
+	for (size_t i = 0; i < v->imports; i++)
+		if ((const uint8_t *)v->import[i].name < p || (const uint8_t *)v->import[i].name >= p + n)
+			abort();
+	disasm_view(v, &l, &d);
 	disasm_free(&d);
+	view_free(v);
 	/* The whole object, as the helper makes it; its text must be JSON. */
 	if (n < 8192) {
 		json_t *o = inspect(p, n, NULL), *back;
