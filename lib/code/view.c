@@ -15,6 +15,18 @@ static void add_region(struct code_view *v, const unsigned char *p, size_t n, ui
 	v->region[v->regions++] = r;
 }
 
+static void reach(struct code_view *v, uint64_t address, uint64_t size)
+{
+	if (!size)
+		return;
+	if (v->highest <= v->lowest || address < v->lowest)
+		v->lowest = address;
+	if (size > UINT64_MAX - address)
+		size = UINT64_MAX - address;
+	if (address + size > v->highest)
+		v->highest = address + size;
+}
+
 static void add_start(struct code_view *v, uint64_t address)
 {
 	if (v->starts == VIEW_STARTS)
@@ -29,6 +41,15 @@ static void add_symbol(struct code_view *v, struct code_symbol s)
 	if (v->symbols % 1024 == 0)
 		v->symbol = buf_realloc(v->symbol, v->symbols + 1024, sizeof *v->symbol);
 	v->symbol[v->symbols++] = s;
+}
+
+static void add_section(struct code_view *v, struct code_section s)
+{
+	if (v->sections == VIEW_REGIONS)
+		return;
+	if (v->sections % 64 == 0)
+		v->section = buf_realloc(v->section, v->sections + 64, sizeof *v->section);
+	v->section[v->sections++] = s;
 }
 
 static void add_import(struct code_view *v, struct code_import i)
@@ -87,6 +108,15 @@ struct code_view *view_elf(const struct elf *f)
 	v->entry = f->entry;
 	v->region = buf_alloc(VIEW_REGIONS * sizeof *v->region);
 	elf_regions(v, f);
+	for (size_t i = 0; i < f->segments && f->type != ET_REL; i++)
+		if (f->segment[i].type == PT_LOAD)
+			reach(v, f->segment[i].address - f->segment[i].address % 4096, f->segment[i].memsize + f->segment[i].address % 4096);
+	for (size_t i = 0; i < f->sections; i++)
+		if (f->section[i].flags & SHF_ALLOC && (!f->segments || f->type == ET_REL))
+			reach(v, f->section[i].address, f->section[i].size);
+	for (size_t i = 0; i < f->sections; i++)
+		if (f->section[i].flags & SHF_ALLOC)
+			add_section(v, (struct code_section){ f->section[i].name, f->section[i].address, f->section[i].size });
 	for (size_t i = 0; i < f->starts; i++)
 		add_start(v, f->start[i]);
 	for (size_t pass = 0; pass < 2; pass++) {
@@ -218,6 +248,9 @@ struct code_view *view_pe(const struct pe *f)
 	v->entry = pe_address(f, f->entry);
 	v->region = buf_alloc(VIEW_REGIONS * sizeof *v->region);
 	pe_regions(v, f);
+	reach(v, f->base, f->image_size);
+	for (size_t i = 0; i < f->sections; i++)
+		add_section(v, (struct code_section){ f->section[i].name, f->base + f->section[i].address, f->section[i].memsize });
 	pe_unwind(v, f);
 	n = pe_facts_callbacks(f, callback, sizeof callback / sizeof *callback);
 	for (size_t i = 0; i < n; i++)
@@ -237,6 +270,7 @@ void view_free(struct code_view *v)
 	free(v->symbol);
 	free(v->names);
 	free(v->import);
+	free(v->section);
 	free(v->start);
 	free(v);
 }

@@ -26,6 +26,8 @@ const char *machines_pe_name(unsigned machine);
 /* Bytes as they stand in memory before anything ran; those that the file does not hold are left out. */
 struct code_region { uint64_t address; const unsigned char *p; size_t n; bool writable, executable; };
 struct code_symbol { const char *name; uint64_t address, size; bool function; };
+/* What tells an analyst where data lies; nothing else depends on it. Names live as long as the file. */
+struct code_section { const char *name; uint64_t address, size; };
 /* slot: the address of the word that the loader fills with the import's own address (GOT, import address table). name NULL: by
  * ordinal. library NULL: whichever has it (ELF). */
 struct code_import { const char *library, *name; unsigned ordinal; uint64_t slot; };
@@ -37,12 +39,14 @@ struct code_view {
 	bool code_big;                  /* and so are instructions (not so in ARM's BE8 and AArch64) */
 	size_t file_size;
 	uint32_t flags;                 /* ELF: e_flags, which tell a MIPS's generation */
+	uint64_t lowest, highest;       /* of all that is mapped, with what the file holds no bytes of; highest is behind the last */
 	bool placed;                    /* addresses are final; a relocatable object's are its offsets in the file */
 	bool has_entry; uint64_t entry;
 	struct code_region *region; size_t regions;      /* by order in the file; where they overlap, the first counts */
 	struct code_symbol *symbol; size_t symbols;      /* defined ones; names live as long as the view and the file's bytes */
 	char *names;                                     /* those that had to be copied */
 	struct code_import *import; size_t imports;
+	struct code_section *section; size_t sections;
 	uint64_t *start; size_t starts;                  /* function starts that tables tell (unwind tables, initialisers, exports, TLS);
 	                                                  * on ARM bit 0 tells Thumb, in symbols and the entry as well */
 };
