@@ -18,6 +18,11 @@ enum confine_profile {
 struct confine_limits { uint64_t memory_bytes; unsigned cpu_seconds; uint64_t file_bytes; };
 int confine_enter(enum confine_profile p, const struct confine_limits *l, struct err *e);
 
+/* ---- syscall.c ---- */
+
+/* The name of a system call of "x86_64", "x86", "arm", "aarch64"; NULL: there is none. Caller frees. */
+char *confine_syscall_name(const char *arch, int number);
+
 /* ---- become.c: a service that has opened what only root may ---- */
 
 /* Becomes that user for good, with no other groups (NULL: stays who it is); in either case no new rights through exec, no core
