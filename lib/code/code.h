@@ -73,12 +73,17 @@ struct rules *rules_open(const char *folder, struct err *e);
 json_t *rules_scan(struct rules *r, const void *p, size_t n, int seconds, struct err *e);
 void rules_free(struct rules *r);
 
-/* ---- disasm.c: functions and their text, through capstone ---- */
+/* ---- disasm.c: functions and their text; what each key means: muss-analysis(5) ---- */
 
-struct disasm_limits { size_t functions, instructions, text; int ms; };   /* 0: 20,000; 2 M; 4 MiB; 5 s */
+#define CODE_MINHASH 128u       /* numbers of a MinHash */
+
+struct disasm_limits { size_t functions, instructions, text; int ms; };   /* 0: as DISASM_USUAL */
+#define DISASM_USUAL { 20000, 2000000, 4 * MIB, 5000 }
 struct disasm {
 	json_t *entry;              /* [{"address","text"}]: the first instructions at the entry point */
-	json_t *functions;          /* [{"address","size","blocks","instructions","calls":[..]}] by address */
+	json_t *functions;          /* [{"address","size","blocks","instructions","calls":[..],"digest"?,"name"?}] by address */
+	json_t *graph;              /* {"calls","tails":[[from,to]],"imports":[{"name","from":[..]}]} */
+	json_t *minhash;            /* CODE_MINHASH numbers, or NULL: there is no code */
 	struct buf text;            /* disasm.txt */
 	size_t instructions;
 	const char *stopped;        /* which limit ended it, or NULL */
@@ -86,6 +91,11 @@ struct disasm {
 /* False: this machine type is not disassembled. disasm_view() in view.h does the same for any format. */
 bool disasm_elf(const struct elf *f, const struct disasm_limits *l, struct disasm *d);
 void disasm_free(struct disasm *d);
+
+/* ---- identify.c ---- */
+
+/* Of an ELF or PE file: {"functions":[digests],"minhash":[..]?,"stopped"?}; else an empty object. New reference. */
+json_t *identify(const void *p, size_t n);
 
 /* ---- inspect.c: all of it as static.json's object ---- */
 

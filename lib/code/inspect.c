@@ -10,6 +10,9 @@ static void disassemble(json_t *o, const struct code_view *v)
 	if (disasm_view(v, NULL, &d)) {
 		json_object_set(o, "entry", d.entry);
 		json_object_set(o, "functions", d.functions);
+		json_object_set(o, "graph", d.graph);
+		if (d.minhash)
+			json_object_set_new(o, "similarity", json_pack("{sO}", "minhash", d.minhash));
 		json_object_set_new(o, "instructions", describe_number(d.instructions));
 		if (d.stopped)
 			json_array_append_new(jsonio_array(o, "limits"), json_string(d.stopped));
