@@ -38,7 +38,7 @@ USES_centre   := trust casefile known base
 USES_host     := code confine judge known base
 USES_agent    := link trust casefile base
 USES_remedy   := code confine casefile base
-USES_micro    := garden code confine casefile judge base
+USES_micro    := garden code confine casefile judge known base
 USES_proof    := garden confine casefile trust base
 
 LIBS_base     := -ljansson -lsqlite3 -lcrypto
@@ -63,16 +63,17 @@ TOOL_mls     := listing judge casefile base
 TOOL_msend   := agent link trust casefile base
 TOOL_mrecv   := link centre confine trust casefile known base
 TOOL_mkey    := trust base
-TOOL_mnicter := micro garden code confine judge casefile base
+TOOL_mnicter := micro garden code confine judge casefile known base
 TOOL_mgen    := remedy code confine casefile base
 TOOL_mverify := proof garden confine trust casefile base
 TOOL_magent  := agent link trust casefile base
 TOOL_mcenter := centre trust casefile known base
 
 # Helpers parse hostile bytes in processes of their own; they stand in libexec.
-HELPERS := helper-static helper-garden helper-initrd
+HELPERS := helper-static helper-functions helper-garden helper-initrd
 
 TOOL_helper-static := code confine base
+TOOL_helper-functions := code confine base
 TOOL_helper-garden := garden confine base
 TOOL_helper-initrd := initrd confine casefile base
 

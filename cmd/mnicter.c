@@ -1,4 +1,6 @@
 /* mnicter: the analysis centre's tool; its verb micro analyses what a case holds. */
+#include "mnicter.h"
+
 #include "micro/micro.h"
 
 #include <errno.h>
@@ -9,13 +11,16 @@
 #include <unistd.h>
 
 static const char usage[] =
-"usage: mnicter micro [-qv] [-t seconds] [-k folder] [-o file] [--static]\n"
-"                     [--all-dynamic] [--min-score score] [case]\n"
+"usage: mnicter micro [-qv] [-t seconds] [-k folder] [-x index] [-o file]\n"
+"                     [--static] [--all-dynamic] [--min-score score] [case]\n"
+"       mnicter index build | add | query | info ... (mnicter index -h)\n"
 "\n"
 "  micro               read a case, analyse each piece of code in it that has\n"
 "                      a body, write the case with what was found\n"
 "  -t seconds          let a sample run for so long (8; 1 to 600)\n"
 "  -k folder           keep what is learnt there, and use what is known already\n"
+"  -x index            say what functions are known to mnicter index; may be\n"
+"                      given several times\n"
 "  -o file             write the case there, not to standard output\n"
 "  --static            parse only: no sample is run\n"
 "  --all-dynamic       run whatever can be run\n"
@@ -57,20 +62,27 @@ int main(int argc, char **argv)
 	struct atomic *out;
 	int c, in, rc;
 
+	if (argc > 1 && !strcmp(argv[1], "index"))
+		return mnicter_index(argc - 1, argv + 1);
 	tool_init(&t, "mnicter", usage, argc, argv);
-	while ((c = tool_getopt(&t, "t:k:o:", longs)) != -1) {
+	while ((c = tool_getopt(&t, "t:k:x:o:", longs)) != -1) {
 		switch (c) {
 		case 't': o.seconds = (int)number(&t, optarg, 1, 600); break;
 		case 'k': o.known = optarg; break;
+		case 'x':
+			if (o.indexes == MICRO_INDEXES)
+				tool_usage(&t, "takes at most %u indexes", MICRO_INDEXES);
+			o.index[o.indexes++] = optarg;
+			break;
 		case OPT_STATIC: o.static_only = true; break;
 		case OPT_ALL: o.all_dynamic = true; break;
 		case OPT_SCORE: o.min_score = number(&t, optarg, -1000, 1000); break;
 		}
 	}
 	if (optind >= argc)
-		tool_usage(&t, "wants a verb: micro");
+		tool_usage(&t, "wants a verb: micro, index");
 	if (strcmp(argv[optind], "micro"))
-		tool_usage(&t, "%s is no verb: micro is", err_q(argv[optind]));
+		tool_usage(&t, "%s is no verb: micro and index are", err_q(argv[optind]));
 	if (argc - optind > 2)
 		tool_usage(&t, "takes one case");
 	if (o.static_only && o.all_dynamic)

@@ -186,7 +186,7 @@ int index_verify(const struct index *x, struct err *e)
 
 static json_t *from_names(unsigned from)
 {
-	static const char *const name[] = {"dpkg", "dir", "list", "nsrl", "hashlookup", "rpm", "case", "pages", "delta"};   /* KNOWN_FROM_* */
+	static const char *const name[] = {"dpkg", "dir", "list", "nsrl", "hashlookup", "rpm", "case", "pages", "delta", "functions"};   /* KNOWN_FROM_* */
 	json_t *j = json_array();
 
 	for (unsigned i = 0; i < sizeof(name) / sizeof(name[0]); i++)

@@ -18,6 +18,7 @@
 enum {
 	KNOWN_FROM_DPKG = 1, KNOWN_FROM_DIR = 2, KNOWN_FROM_LIST = 4, KNOWN_FROM_NSRL = 8, KNOWN_FROM_HASHLOOKUP = 16, KNOWN_FROM_RPM = 32,
 	KNOWN_FROM_CASE = 64, KNOWN_FROM_PAGES = 128 /* pages of code beside the files */, KNOWN_FROM_DELTA = 256,
+	KNOWN_FROM_FUNCTIONS = 512 /* functions.c: no files at all */,
 };
 
 struct index;
@@ -309,5 +310,36 @@ enum decision { DECIDE_UNKNOWN, DECIDE_DROP, DECIDE_KEEP };
 enum decision decide_about(const struct index *x, json_t *about);
 /* {"source","sources"?,"name"?,"outdated"?}: who vouches; new reference. */
 json_t *decide_mark(const struct index_hit *hit);
+
+/* ---- functions.c: code, not files: whose functions and programs are known; the same format with other keys ---- */
+
+#define FUNCTIONS_MINHASH 128u     /* numbers of a program's MinHash (muss-analysis(5)) */
+
+struct functions;
+/* 65: no index, a damaged one, or one of files. */
+struct functions *functions_open(const char *path, struct err *e);
+void functions_close(struct functions *f);
+/* Who is known to have the function with this digest (16 hex digits): these bits. */
+enum { FUNCTIONS_GOODWARE = 1, FUNCTIONS_MALWARE = 2 };
+unsigned functions_find(const struct functions *f, const char *digest);
+/*
+ * static.json's "known" from its "functions" (whose "digest" counts) and its MinHash (may be NULL), as n indexes have it:
+ * {"goodware":{"functions","of"},"malware":[{"name","functions","similarity"}]}. A function of goodware is none of malware.
+ * Sets "known" in each function of either. New reference.
+ */
+json_t *functions_tell(struct functions *const *f, size_t n, json_t *functions, const json_t *minhash);
+/* {"format","programs","digests","names":[{"kind","name","programs"}],...}, and what index_info() says; new reference. */
+json_t *functions_info(const struct functions *f);
+
+struct functions_build;
+/* Anew, or (extend) from the index at that path on. 64: the name is empty or has a control character. */
+struct functions_build *functions_build_new(const char *extend, bool malware, const char *name, struct err *e);
+/* A program: SHA-256 of its file, what it is called, its digests (an array of strings) and its MinHash (may be NULL). 1: it
+ * is in the index already. What is no digest is left out. */
+int functions_build_add(struct functions_build *b, const char *sha256, const char *called, const json_t *digests, const json_t *minhash,
+                        struct err *e);
+/* Atomically; frees b in any case. *programs: those added. */
+int functions_build_finish(struct functions_build *b, const char *path, uint64_t *programs, struct err *e);
+void functions_build_abort(struct functions_build *b);
 
 #endif

@@ -1,6 +1,7 @@
 #include "micro/learnt.h"
 
 #include "casefile/casefile.h"
+#include "known/known.h"
 
 #include <elf.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@ struct micro {
 	const struct micro_options *o;
 	struct verdict *v;
 	struct learnt_store *known;
+	struct functions *functions[MICRO_INDEXES];
 	json_t *bodies;            /* from the first pass: the pieces that have one */
 	uint64_t done, total;
 	/* the piece at hand */
@@ -218,6 +220,15 @@ static int analyse(struct micro *m, struct micro_sample *s, struct learnt_parts 
 	return m->known && learnt ? learnt_put(m->known, s->sha256, p, e) : 0;
 }
 
+/* Never learnt: indexes change. */
+static void look_up(struct micro *m, json_t *stat)
+{
+	const json_t *minhash = json_object_get(json_object_get(stat, "similarity"), "minhash");
+
+	if (m->o->indexes)
+		json_object_set_new(stat, "known", functions_tell(m->functions, m->o->indexes, json_object_get(stat, "functions"), minhash));
+}
+
 /* The case brought no bytes: what an earlier analysis left in it counts, and else about.json alone. */
 static int recall(struct micro *m, struct micro_sample *s, struct learnt_parts *p, bool *passed, struct err *e)
 {
@@ -254,6 +265,8 @@ static int on_code_end(void *ctx, const char *sha256, struct caseout *out, struc
 	s.argv = seen.argv;
 	rc = s.body >= 0 ? analyse(m, &s, &parts, e) : recall(m, &s, &parts, &passed, e);
 	if (!rc) {
+		if (!passed)
+			look_up(m, parts.stat);
 		verdict = verdict_judge(m->v, sha256, m->about, parts.stat, parts.dynamic);
 		msg_info("%.12s: %s", sha256, jsonio_str(verdict, "verdict"));
 		written = passed ? (struct learnt_parts){ 0 } : parts;
@@ -365,6 +378,9 @@ int micro_run(const struct micro_options *o, int in, int out, struct err *e)
 	m.v = verdict_open(e);
 	if (!m.v)
 		goto out;
+	for (size_t i = 0; i < o->indexes; i++)
+		if (!(m.functions[i] = functions_open(o->index[i], e)))
+			goto out;
 	if (o->known) {
 		m.known = learnt_open(o->known, e);
 		if (!m.known)
@@ -388,6 +404,8 @@ out:
 	buf_free(&m.old_static);
 	buf_free(&m.old_dynamic);
 	learnt_close(m.known);
+	for (size_t i = 0; i < o->indexes; i++)
+		functions_close(m.functions[i]);
 	verdict_free(m.v);
 	return rc;
 }

@@ -20,12 +20,15 @@ struct micro_sample {
 	const json_t *stat;        /* static.json's object; NULL: none yet */
 };
 
+#define MICRO_INDEXES 16u
+
 struct micro_options {
 	int seconds;               /* of observation in the garden */
 	bool static_only;          /* nothing is run */
 	bool all_dynamic;          /* whatever can be run is run */
 	double min_score;          /* about.json's score from which a piece is run */
 	const char *known;         /* folder of what is known of earlier samples; NULL: none */
+	const char *index[MICRO_INDEXES]; size_t indexes;   /* of functions: static.json's "known" */
 };
 
 /* Further members that an analysis adds: code/<sha256>/<name>. */
