@@ -34,8 +34,7 @@ int main(int argc, char **argv)
 		if (p == MAP_FAILED)
 			return msg_fail((err_sys(&e, "cannot map the program"), &e));
 	}
-	/* OpenSSL reads its configuration before its first digest, and behind the confinement no file is opened. */
-	digest_free(digest_new());
+	inspect_prepare();
 	if (confine_enter(CONFINE_PARSER, &limits, &e))
 		return msg_fail(&e);
 	jsonio_dump_line(identify(p, (size_t)st.st_size), &out);

@@ -92,7 +92,7 @@ sleeper='while :; do sleep 1; done'
 		and (.functions | length) > 20 and (.entry | length) > 3 and .signs == [] and .rules == []' static.json
 	[ "$(jq -r .elf.entry static.json)" = "$(readelf -h /usr/bin/env | sed -n 's/.*Entry point address: *0x//p')" ]
 	[ "$(jq -r .elf.interpreter static.json)" = /lib64/ld-linux-x86-64.so.2 ]
-	member out.case "$sha" disasm.txt | grep -q "^function $(jq -r .elf.entry static.json):"
+	member out.case "$sha" disasm.txt | grep -q "^; function $(jq -r .elf.entry static.json):"
 	[ "$(member out.case "$sha" verdict.json | jq -r .verdict)" = unknown ]
 	bsdtar -xOf out.case case.json | jq -e '.trail[-1].tool == "mnicter"'
 }
