@@ -120,7 +120,7 @@ static void put_label(const struct listing *g, struct line *l, uint64_t address)
 	else if (thunk)
 		put_name(l, thunk), putf(l, "@plt");
 	else
-		putf(l, "%s%llx", walk_function_at(g->w, address) ? "fn_" : walk_leads(g->w, address) ? "loc_" : "", (unsigned long long)address);
+		putf(l, "%s%llx", order_function_at(g->w, address) ? "fn_" : walk_leads(g->w, address) ? "loc_" : "", (unsigned long long)address);
 }
 
 static void put_section(const struct listing *g, struct line *l, uint64_t address)
@@ -150,7 +150,7 @@ static void put_reference(const struct listing *g, struct line *l, uint64_t addr
 		put_name(l, import);
 		return;
 	}
-	if (names_of(g->names, address) || walk_function_at(g->w, address)) {
+	if (names_of(g->names, address) || order_function_at(g->w, address)) {
 		put_label(g, l, address);
 		return;
 	}
@@ -193,7 +193,7 @@ static void put_system_call(const struct listing *g, struct line *l, const struc
 
 static void put_comment(const struct listing *g, struct line *l, uint64_t at)
 {
-	const struct walk_note *n = walk_note_of(g->w, at, WALK_SWITCH);
+	const struct walk_note *n = order_note_of(g->w, at, WALK_SWITCH);
 
 	if (n) {
 		column(l, COMMENT);
@@ -201,13 +201,13 @@ static void put_comment(const struct listing *g, struct line *l, uint64_t at)
 		put_section(g, l, n->value);
 		return;
 	}
-	n = walk_note_of(g->w, at, WALK_SYSTEM_CALL);
+	n = order_note_of(g->w, at, WALK_SYSTEM_CALL);
 	if (n) {
 		column(l, COMMENT);
 		put_system_call(g, l, n);
 		return;
 	}
-	n = walk_note_of(g->w, at, WALK_REFERENCE);
+	n = order_note_of(g->w, at, WALK_REFERENCE);
 	if (n) {
 		column(l, COMMENT);
 		putf(l, "; ");
@@ -243,7 +243,7 @@ static void put_instruction(struct listing *g, const unsigned char *p, size_t si
 static void put_jumps(struct listing *g, uint64_t address)
 {
 	size_t n, shown = 0;
-	const struct walk_edge *e = walk_edges_to(g->w, address, &n);
+	const struct walk_edge *e = order_edges_to(g->w, address, &n);
 	struct line l = { .n = 0 };
 
 	for (size_t k = 0; k < n; k++) {
@@ -264,7 +264,7 @@ static void put_jumps(struct listing *g, uint64_t address)
 static void put_callers(struct listing *g, uint64_t address)
 {
 	size_t n, shown = 0;
-	const struct walk_edge *e = walk_edges_to(g->w, address, &n);
+	const struct walk_edge *e = order_edges_to(g->w, address, &n);
 	struct line l = { .n = 0 };
 
 	for (size_t k = 0; k < n; k++) {

@@ -61,10 +61,15 @@ void walk_free(struct walk *w);
 bool walk_decode(struct walk *w, const unsigned char *p, size_t left, uint64_t address, struct insn *i);
 void walk_thumb(struct walk *w, bool thumb);
 struct walk_region *walk_region(struct walk *w, uint64_t address);   /* NULL: none holds it */
-const struct walk_function *walk_function_at(const struct walk *w, uint64_t address);   /* that begins there, or NULL */
 bool walk_leads(struct walk *w, uint64_t address);     /* a block begins there */
-const struct walk_edge *walk_edges_to(const struct walk *w, uint64_t address, size_t *n);
-const struct walk_note *walk_note_of(const struct walk *w, uint64_t at, enum walk_note_kind kind);   /* or NULL */
+static inline bool walk_bit(const unsigned char *map, uint64_t i) { return map[i / 8] >> (i % 8) & 1; }
+
+/* ---- order.c ---- */
+
+void order_all(struct walk *w);   /* the end of walk_all() */
+const struct walk_function *order_function_at(const struct walk *w, uint64_t address);   /* that begins there, or NULL */
+const struct walk_edge *order_edges_to(const struct walk *w, uint64_t address, size_t *n);
+const struct walk_note *order_note_of(const struct walk *w, uint64_t at, enum walk_note_kind kind);   /* or NULL */
 
 /* ---- names.c ---- */
 

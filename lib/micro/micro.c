@@ -224,9 +224,13 @@ static int analyse(struct micro *m, struct micro_sample *s, struct learnt_parts 
 static void look_up(struct micro *m, json_t *stat)
 {
 	const json_t *minhash = json_object_get(json_object_get(stat, "similarity"), "minhash");
+	json_t *unpacked = json_object_get(stat, "unpacked");
 
-	if (m->o->indexes)
-		json_object_set_new(stat, "known", functions_tell(m->functions, m->o->indexes, json_object_get(stat, "functions"), minhash));
+	if (!m->o->indexes)
+		return;
+	if (json_is_object(unpacked))
+		look_up(m, unpacked);
+	json_object_set_new(stat, "known", functions_tell(m->functions, m->o->indexes, json_object_get(stat, "functions"), minhash));
 }
 
 /* The case brought no bytes: what an earlier analysis left in it counts, and else about.json alone. */

@@ -1,6 +1,6 @@
 /*
- * The walk, digests and the listing over arbitrary bytes as code: the first byte chooses the machine, the second where they stand; what
- * comes out is the same again, and every line is fit for a terminal. rooms: code confine base
+ * The walk, digests and the listing over arbitrary bytes as code: the first byte chooses the machine, the second where they stand, the
+ * third where they are entered, the fourth where a symbol and an import are; half of the rest is code, half data. What comes out is the same again, and every line is fit for a terminal. rooms: code confine base
  */
 #include "code/view.h"
 
@@ -42,15 +42,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	base = p[1] & 2 ? 0x400000 : p[1] & 4 ? UINT64_MAX - 0xffff : 0;
 	if (v.bits == 32 && p[1] & 4)
 		base = 0xffff0000;
+	v.entry = base + p[2];
+	symbol.address = base + p[3];
+	import.slot = base + 0x4000 + p[3];
 	p += 4;
 	n -= 4;
 	region[0] = (struct code_region){ base, p, n / 2, false, true };
 	region[1] = (struct code_region){ base + 0x4000, p + n / 2, n - n / 2, true, false };
 	v.file_size = n;
 	v.placed = v.has_entry = true;
-	v.entry = base + (n > 64 ? p[0] % 32 : 0);
-	symbol.address = base + (n > 64 ? p[1] : 0);
-	import.slot = base + 0x4000 + (n > 64 ? p[2] : 0);
+	v.lowest = base;
+	v.highest = base + 0x4000 + n > base ? base + 0x4000 + n : UINT64_MAX;
 	if (!disasm_view(&v, &l, &a))
 		return 0;
 	check_text(&a.text);
