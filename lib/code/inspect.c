@@ -1,4 +1,5 @@
 #include "code/describe.h"
+#include "code/traits.h"
 #include "code/view.h"
 
 #define INSPECT_RULES_SECONDS 10
@@ -82,6 +83,7 @@ json_t *inspect(const void *p, size_t n, struct rules *r)
 	if (*interpreter)
 		json_object_set_new(o, "interpreter", jsonio_name(interpreter));
 	json_object_set_new(o, "strings", strings_find(p, n, NULL));
+	traits_add(o, p, n);
 	rules = r ? rules_scan(r, p, n, INSPECT_RULES_SECONDS, &e) : json_array();
 	if (e.code)
 		json_array_append_new(jsonio_array(o, "limits"), json_string("rules"));
