@@ -1,5 +1,7 @@
 #include "micro/learnt.h"
 
+#include "micro/capability.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +32,7 @@ static int is_yar(const struct dirent *d)
 
 static int digest_rules(char hex[DIGEST_HEX], struct err *e)
 {
-	char *folder = spawn_share(".");
+	char *folder = spawn_share("."), *capability = spawn_share("capability");
 	struct dirent **names = NULL;
 	struct digest *d = digest_new();
 	int n = scandir(folder, &names, is_yar, alphasort), rc = 0;
@@ -50,6 +52,9 @@ static int digest_rules(char hex[DIGEST_HEX], struct err *e)
 		free(names[i]);
 	}
 	free(names);
+	if (!rc)
+		rc = capability_digest(capability, d, e);
+	free(capability);
 	digest_end(d, hex);
 	digest_free(d);
 	free(folder);

@@ -1,3 +1,4 @@
+#include "micro/capability.h"
 #include "micro/learnt.h"
 
 #include "casefile/casefile.h"
@@ -13,6 +14,7 @@
 struct micro {
 	const struct micro_options *o;
 	struct verdict *v;
+	struct capability_rules *capabilities;
 	struct learnt_store *known;
 	struct functions *functions[MICRO_INDEXES];
 	json_t *bodies;            /* from the first pass: the pieces that have one */
@@ -205,6 +207,7 @@ static int analyse(struct micro *m, struct micro_sample *s, struct learnt_parts 
 		if (!p->stat)
 			return -1;
 		verdict_weigh(m->v, "static", json_object_get(p->stat, "signs"));
+		capability_static(m->capabilities, p->stat);
 		learnt = true;
 	}
 	s->stat = p->stat;
@@ -215,6 +218,7 @@ static int analyse(struct micro *m, struct micro_sample *s, struct learnt_parts 
 		if (!p->dynamic)
 			return err_wrap(e, "cannot run %.12s (--static leaves runs out)", s->sha256);
 		verdict_weigh(m->v, "dynamic", json_object_get(p->dynamic, "signs"));
+		capability_dynamic(m->capabilities, p->stat, p->dynamic);
 		learnt = true;
 	}
 	return m->known && learnt ? learnt_put(m->known, s->sha256, p, e) : 0;
@@ -371,6 +375,15 @@ static int spool(int in, off_t *at, struct err *e)
 	return fd;
 }
 
+static struct capability_rules *open_capabilities(struct err *e)
+{
+	char *folder = spawn_share("capability");
+	struct capability_rules *r = capability_open(folder, e);
+
+	free(folder);
+	return r;
+}
+
 int micro_run(const struct micro_options *o, int in, int out, struct err *e)
 {
 	struct micro m = { .o = o, .body = -1, .bodies = json_object(), .names = json_object() };
@@ -380,7 +393,8 @@ int micro_run(const struct micro_options *o, int in, int out, struct err *e)
 	off_t at;
 
 	m.v = verdict_open(e);
-	if (!m.v)
+	m.capabilities = m.v ? open_capabilities(e) : NULL;
+	if (!m.capabilities)
 		goto out;
 	for (size_t i = 0; i < o->indexes; i++)
 		if (!(m.functions[i] = functions_open(o->index[i], e)))
@@ -410,6 +424,7 @@ out:
 	learnt_close(m.known);
 	for (size_t i = 0; i < o->indexes; i++)
 		functions_close(m.functions[i]);
+	capability_free(m.capabilities);
 	verdict_free(m.v);
 	return rc;
 }
