@@ -12,6 +12,7 @@ struct look {
 	json_t *own;             /* set of the paths that are the sample or a copy of it */
 	behaviour_add *add;
 	void *ctx;
+	char at[48];             /* what is looked at */
 };
 
 static void own_path(json_t *own, const char *path)
@@ -94,6 +95,11 @@ static bool was_executed(const json_t *dynamic, const char *sha256)
 	return false;
 }
 
+static void look_at(struct look *l, const char *list, size_t index)
+{
+	snprintf(l->at, sizeof l->at, "%s:%zu", list, index);
+}
+
 static void say(const struct look *l, const char *name, const char *fmt, const char *what)
 {
 	struct buf b = { 0 };
@@ -101,7 +107,7 @@ static void say(const struct look *l, const char *name, const char *fmt, const c
 	buf_adds(&b, fmt);
 	buf_adds(&b, " ");
 	buf_adds(&b, what);
-	l->add(l->ctx, name, buf_str(&b));
+	l->add(l->ctx, name, buf_str(&b), l->at);
 	buf_free(&b);
 }
 
@@ -116,6 +122,7 @@ static void look_at_files(struct look *l)
 
 		if (!path || !change)
 			continue;
+		look_at(l, "files", i);
 		if (!strcmp(path, "/etc/ld.so.preload") && strcmp(change, "deleted"))
 			say(l, "writes-preload", "it wrote", path);
 		if (!strcmp(change, "deleted") && !strncmp(path, "/var/log/", 9))
@@ -170,7 +177,7 @@ static void look_at_line(struct look *l, const char *file, const char *text)
 		buf_adds(&b, ": ");
 		buf_adds(&b, text);
 	}
-	l->add(l->ctx, itself ? "registers-itself" : "registers-startup", buf_str(&b));
+	l->add(l->ctx, itself ? "registers-itself" : "registers-startup", buf_str(&b), l->at);
 	buf_free(&b);
 }
 
@@ -182,6 +189,7 @@ static void look_at_startup(struct look *l)
 	json_array_foreach(json_object_get(l->dynamic, "startup"), i, o) {
 		const char *text = jsonio_str(o, "line");
 
+		look_at(l, "startup", i);
 		look_at_line(l, jsonio_str(o, "file"), text ? text : "");
 	}
 	json_array_foreach(json_object_get(l->dynamic, "files"), i, o) {
@@ -189,6 +197,7 @@ static void look_at_startup(struct look *l)
 
 		if (!jsonio_str(o, "startup") || (change && !strcmp(change, "deleted")))
 			continue;
+		look_at(l, "files", i);
 		json_array_foreach(json_object_get(o, "lines"), k, line)
 			if (json_is_string(line))
 				look_at_line(l, path, json_string_value(line));
@@ -215,6 +224,8 @@ static void look_at_network(struct look *l)
 
 		if (!address || local_address(address) || (protocol && !strcmp(protocol, "unix")) || (event && (!strcmp(event, "bind") || !strcmp(event, "listen"))))
 			continue;
+		if (!first)
+			look_at(l, "connections", i);
 		first = first ? first : address;
 		json_object_set_new(seen, address, json_true());
 	}
@@ -234,11 +245,12 @@ static void look_at_processes(struct look *l)
 	json_array_foreach(json_object_get(l->dynamic, "processes"), i, o) {
 		const char *name = json_string_value(json_array_get(json_object_get(o, "argv"), 0)), *path = jsonio_str(o, "path");
 
+		look_at(l, "processes", i);
 		if (name && path && name[0] == '[' && strchr(name, ']') && path[0] == '/')
 			say(l, "disguised-name", "it runs as", name);
 	}
 	if (json_array_size(json_object_get(l->dynamic, "memory")))
-		l->add(l->ctx, "memory-code", "it executes memory that no file backs");
+		l->add(l->ctx, "memory-code", "it executes memory that no file backs", "memory:0");
 }
 
 void behaviour_derive(const char *sha256, const json_t *about, const json_t *dynamic, behaviour_add *add, void *ctx)
