@@ -130,7 +130,7 @@ room_of  = $(firstword $(subst _, ,$(1)))
 
 # Programs that tests use and nobody installs: t/NAME.c.
 PROBES := capable casecat badcase mkremover killat forgeindex derive knownbench scanbench mutate
-PROBE_capable := micro garden code confine casefile judge base
+PROBE_capable := micro garden code confine casefile judge known base
 PROBE_casecat := casefile base
 PROBE_badcase := casefile base
 PROBE_killat := base

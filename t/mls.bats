@@ -105,6 +105,19 @@ pack() {
 	[[ $(mls -l case) == *" 25.0  scans "*"(dynamic) talks to many"* ]]
 }
 
+@test "what it is and can do: with -l in words, with -j as names; nothing where no analysis told" {
+	local static='{"capabilities":[{"name":"listen"},{"name":"connect"}],"identified":[{"kind":"compiler","name":"GCC\u001b[2J 12"}],"similarity":{"tlsh":"T10A"}}'
+	pack "code/$other/about.json={\"kind\":\"file\",\"score\":3,\"paths\":[\"/a\"]}" "code/$other/static.json=$static" \
+		"code/$other/dynamic.json={\"capabilities\":[{\"name\":\"listen\"},{\"name\":\"persist-cron\"}]}" "code/$script/about.json={\"kind\":\"file\"}"
+	mls -j case | jq -es '.[0] | .capabilities == ["listen", "connect", "persist-cron"] and .tlsh == "T10A" and (.identified | length) == 1'
+	mls -j case | jq -es '.[1] | has("capabilities") or has("tlsh") or has("identified") | not'
+	run -0 --separate-stderr mls -l case
+	[[ $output == *"  can: listen, connect, persist-cron"* ]]
+	[[ $output == *"  made by: 'GCC\x1b[2J 12'"* ]]
+	[[ $output == *"  TLSH: T10A"* ]]
+	[ "$(grep -c 'can: ' <<<"$output")" -eq 1 ]
+}
+
 @test "hostile names, words and types do not reach the terminal raw" {
 	# A path with an escape sequence, an overridden direction and a byte that is no UTF-8; and wrong types everywhere.
 	pack "code/$other/about.json={\"kind\":\"\\u001b[31m\",\"score\":\"x\",\"paths\":[\"/a\\u001b]0;x\\u0007\\u202e\\uf7ffb\"]}" \

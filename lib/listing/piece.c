@@ -112,6 +112,26 @@ static void learn_verdict(json_t *code, const json_t *j)
 		add_why(code, jsonio_str(o, "source") ? jsonio_str(o, "source") : "-", json_object_get(o, "sign"), o, "text");
 }
 
+static void add_names(json_t *code, const char *key, const json_t *list)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(list, i, o)
+		add_string(jsonio_array(code, key), json_object_get(o, "name"));
+}
+
+/* What it is and can do, as far as an analysis told: without one the keys are absent. */
+static void learn_traits(json_t *code, const json_t *j)
+{
+	json_t *tlsh = json_object_get(json_object_get(j, "similarity"), "tlsh");
+
+	add_names(code, "capabilities", json_object_get(j, "capabilities"));
+	add_names(code, "identified", json_object_get(j, "identified"));
+	if (json_is_string(tlsh))
+		json_object_set(code, "tlsh", tlsh);
+}
+
 void piece_learn(json_t *code, const char *member, const json_t *j)
 {
 	char source[16];
@@ -122,6 +142,7 @@ void piece_learn(json_t *code, const char *member, const json_t *j)
 	}
 	snprintf(source, sizeof(source), "%.*s", (int)strcspn(member, "."), member);
 	add_signs(code, source, j);
+	learn_traits(code, j);
 }
 
 static int heaviest_first(const void *a, const void *b)

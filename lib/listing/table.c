@@ -92,6 +92,27 @@ static void add_detail(const json_t *o, struct buf *out)
 	buf_addc(out, '\n');
 }
 
+static void add_list(const char *title, const json_t *names, struct buf *out)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(names, i, o) {
+		buf_addf(out, "%s", i ? ", " : title);
+		add_name(out, json_string_value(o));
+	}
+	if (json_array_size(names))
+		buf_addc(out, '\n');
+}
+
+static void add_traits(const json_t *code, struct buf *out)
+{
+	add_list("        made by: ", json_object_get(code, "identified"), out);
+	add_list("        can: ", json_object_get(code, "capabilities"), out);
+	if (jsonio_str(code, "tlsh"))
+		buf_addf(out, "        TLSH: %s\n", word(jsonio_str(code, "tlsh"), 72));
+}
+
 void table_head(FILE *f)
 {
 	fprintf(f, "%7s  %-8s %-10s  %-12s  %-16s  %-40s  %s\n", "SCORE", "KIND", "VERDICT", "SHA256", "PIDS", "WHY", "PATH");
@@ -115,4 +136,5 @@ void table_row(const json_t *code, const struct listing_options *o, struct buf *
 		return;
 	json_array_foreach(why, i, sign)
 		add_detail(sign, out);
+	add_traits(code, out);
 }
