@@ -19,7 +19,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 
 # ---- rooms: what each uses (rooms of lower floors only) and the library it owns ----
 
-ROOMS := base casefile trust known judge confine code initrd emulate garden listing link pack centre host agent remedy micro proof
+ROOMS := base casefile trust known judge confine code initrd emulate garden listing link pack centre host agent remedy micro export proof
 
 USES_base     :=
 USES_casefile := base
@@ -39,6 +39,7 @@ USES_host     := code confine judge known base
 USES_agent    := link trust casefile base
 USES_remedy   := code confine casefile base
 USES_micro    := garden code confine casefile judge known base
+USES_export   := confine casefile base
 USES_proof    := garden confine casefile trust base
 
 LIBS_base     := -ljansson -lsqlite3 -lcrypto
@@ -63,18 +64,19 @@ TOOL_mls     := listing judge casefile base
 TOOL_msend   := agent link trust casefile base
 TOOL_mrecv   := link centre confine trust casefile known base
 TOOL_mkey    := trust base
-TOOL_mnicter := micro garden code confine judge casefile known base
+TOOL_mnicter := export micro garden code confine judge casefile known base
 TOOL_mgen    := remedy code confine casefile base
 TOOL_mverify := proof garden confine trust casefile base
 TOOL_magent  := agent link trust casefile base
 TOOL_mcenter := centre trust casefile known base
 
 # Helpers parse hostile bytes in processes of their own; they stand in libexec.
-HELPERS := helper-static helper-functions helper-garden helper-initrd
+HELPERS := helper-static helper-functions helper-garden helper-initrd helper-yara
 
 TOOL_helper-static := code confine base
 TOOL_helper-functions := code confine base
 TOOL_helper-garden := garden confine base
+TOOL_helper-yara := code confine base
 TOOL_helper-initrd := initrd confine casefile base
 
 # ---- what is built: everything twice, plain and under the sanitizers ----

@@ -35,7 +35,7 @@ static const char usage[] =
 
 #define INDEXES 16u
 
-struct options {
+struct index_options {
 	struct tool t;
 	const char *index[INDEXES];
 	size_t indexes;
@@ -53,7 +53,7 @@ static int put(void *ctx, const struct gathered *g, struct err *e)
 	return functions_build_add(ctx, g->sha256, g->called, functions, json_object_get(g->identity, "minhash"), e) < 0 ? -1 : 0;
 }
 
-static int build(const struct options *o, bool add, char **operands, struct err *e)
+static int build(const struct index_options *o, bool add, char **operands, struct err *e)
 {
 	const char *to = add ? o->index[0] : o->t.out;
 	struct gather_count n = { 0 };
@@ -84,7 +84,7 @@ static int build(const struct options *o, bool add, char **operands, struct err 
 
 /* ---- query ---- */
 
-struct asking { const struct options *o; struct functions *f[INDEXES]; };
+struct asking { const struct index_options *o; struct functions *f[INDEXES]; };
 
 static void print_known(const struct gathered *g, const json_t *known)
 {
@@ -124,7 +124,7 @@ static int ask(void *ctx, const struct gathered *g, struct err *e)
 	return 0;
 }
 
-static int query(const struct options *o, char **operands, struct err *e)
+static int query(const struct index_options *o, char **operands, struct err *e)
 {
 	struct asking a = { .o = o };
 	struct gather_count n = { 0 };
@@ -145,7 +145,7 @@ static int query(const struct options *o, char **operands, struct err *e)
 
 /* ---- info ---- */
 
-static int info(const struct options *o, char **operands, struct err *e)
+static int info(const struct index_options *o, char **operands, struct err *e)
 {
 	struct functions *f;
 	json_t *j;
@@ -173,7 +173,7 @@ static int info(const struct options *o, char **operands, struct err *e)
 
 int mnicter_index(int argc, char **argv)
 {
-	struct options o = { .indexes = 0 };
+	struct index_options o = { .indexes = 0 };
 	struct err e = { 0 };
 	const char *verb;
 	int c, rc;

@@ -118,6 +118,7 @@ int atomic_write(const char *path, mode_t mode, const void *p, size_t n, struct 
 struct digest;
 struct digest *digest_new(void);              /* SHA-256 */
 struct digest *digest_new_md5(void);          /* for dpkg's lists only */
+struct digest *digest_new_sha1(void);         /* for UUIDs of version 5 only */
 void digest_add(struct digest *d, const void *p, size_t n);
 void digest_end(struct digest *d, char hex[DIGEST_HEX]);   /* and begins anew */
 void digest_free(struct digest *d);
@@ -254,7 +255,7 @@ struct tool {
 /* Names messages, ignores SIGPIPE (writing then fails: 74), opens 0-2 where they are closed. */
 void tool_init(struct tool *t, const char *name, const char *usage, int argc, char **argv);
 /* As getopt(3) with the tool's own letters; -h, -V, -q, -v are handled here (-h and -V exit), and so is -o
- * when own contains "o:", -j when it contains "j". An unknown option exits 64. Long options (--name, --name=VALUE)
+ * when own contains "o:", -j when it contains "j" (and no "j:"). An unknown option exits 64. Long options (--name, --name=VALUE)
  * in `longs` (getopt.h's struct option; may be NULL). optarg and optind are getopt's. */
 struct option;
 int tool_getopt(struct tool *t, const char *own, const struct option *longs);

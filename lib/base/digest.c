@@ -65,6 +65,13 @@ struct digest *digest_new_md5(void)
 	return digest_begin(fetched(&md, "MD5"));
 }
 
+struct digest *digest_new_sha1(void)
+{
+	static _Atomic(EVP_MD *) md;
+
+	return digest_begin(fetched(&md, "SHA1"));
+}
+
 void digest_add(struct digest *d, const void *p, size_t n)
 {
 	must(EVP_DigestUpdate(d->ctx, p, n));

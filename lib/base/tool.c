@@ -28,7 +28,7 @@ int tool_getopt(struct tool *t, const char *own, const struct option *longs)
 	};
 	struct option all[64] = { 0 };
 	char letters[128];
-	bool has_o = strstr(own, "o:") != NULL, has_j = strchr(own, 'j') != NULL;
+	bool has_o = strstr(own, "o:") != NULL, has_j = strchr(own, 'j') && !strstr(own, "j:");
 	size_t n = 0;
 	int c;
 
@@ -66,7 +66,7 @@ int tool_getopt(struct tool *t, const char *own, const struct option *longs)
 				t->out = optarg;
 			return c;
 		case 'j':
-			t->json = true;
+			t->json = has_j;
 			return c;
 		default:
 			return c;

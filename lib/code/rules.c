@@ -88,6 +88,41 @@ out:
 	return r;
 }
 
+struct rules *rules_compile(const char *text, struct err *e)
+{
+	struct rules *r = buf_alloc(sizeof *r);
+	YR_COMPILER *c = NULL;
+
+	if (yr_initialize()) {
+		err_set(e, EX_UNAVAILABLE, "cannot start libyara");
+		free(r);
+		return NULL;
+	}
+	if (yr_compiler_create(&c)) {
+		err_set(e, EX_OSERR, "out of memory");
+		goto fail;
+	}
+	yr_compiler_set_callback(c, on_message, e);
+	yr_compiler_set_include_callback(c, NULL, NULL, NULL);
+	if (yr_compiler_add_string(c, text, NULL)) {
+		if (!e->code)
+			err_set(e, EX_CONFIG, "the text is no set of rules");
+		goto fail;
+	}
+	if (yr_compiler_get_rules(c, &r->r)) {
+		err_set(e, EX_OSERR, "out of memory");
+		goto fail;
+	}
+	yr_compiler_destroy(c);
+	return r;
+fail:
+	if (c)
+		yr_compiler_destroy(c);
+	yr_finalize();
+	free(r);
+	return NULL;
+}
+
 static json_t *metas(YR_RULE *rule)
 {
 	json_t *o = json_object();

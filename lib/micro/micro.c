@@ -1,10 +1,12 @@
+#include "micro/ahead.h"
 #include "micro/capability.h"
-#include "micro/learnt.h"
 
 #include "casefile/casefile.h"
 #include "known/known.h"
 
 #include <elf.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,11 +21,10 @@ struct micro {
 	struct functions *functions[MICRO_INDEXES];
 	json_t *bodies;            /* from the first pass: the pieces that have one */
 	uint64_t done, total;
-	/* the piece at hand */
-	json_t *about;
-	int body;
-	json_t *names;             /* its members that are passed on */
-	struct buf old_static, old_dynamic;
+	pthread_mutex_t store;     /* held while `known` is asked or told */
+	pthread_mutex_t garden;    /* held while a sample runs: one at a time, so that none disturbs what another shows */
+	struct ahead *ahead;
+	json_t *names;             /* of the piece that is being written: its members that are passed on */
 };
 
 bool micro_add(struct micro_extra *x, const char *name, unsigned mode, int fd)
@@ -195,9 +196,44 @@ static int write_parts(struct micro *m, struct caseout *out, const char *sha256,
 	return caseout_json(out, path, verdict, e);
 }
 
+static int recollect(struct micro *m, const char *sha256, struct learnt_parts *p, struct err *e)
+{
+	int known;
+
+	if (!m->known)
+		return 0;
+	pthread_mutex_lock(&m->store);
+	known = learnt_get(m->known, sha256, p, e);
+	pthread_mutex_unlock(&m->store);
+	return known;
+}
+
+static int remember(struct micro *m, const char *sha256, const struct learnt_parts *p, struct err *e)
+{
+	int rc;
+
+	if (!m->known)
+		return 0;
+	pthread_mutex_lock(&m->store);
+	rc = learnt_put(m->known, sha256, p, e);
+	pthread_mutex_unlock(&m->store);
+	return rc;
+}
+
+static json_t *run_sample(struct micro *m, const struct micro_sample *s, struct micro_extra *extra, struct err *e)
+{
+	json_t *dynamic;
+
+	pthread_mutex_lock(&m->garden);
+	msg_info("%.12s: running it for %d s", s->sha256, m->o->seconds);
+	dynamic = dynamic_analyse(s, m->o, extra, e);
+	pthread_mutex_unlock(&m->garden);
+	return dynamic;
+}
+
 static int analyse(struct micro *m, struct micro_sample *s, struct learnt_parts *p, struct err *e)
 {
-	int known = m->known ? learnt_get(m->known, s->sha256, p, e) : 0;
+	int known = recollect(m, s->sha256, p, e);
 	bool learnt = false;
 
 	if (known < 0)
@@ -213,15 +249,14 @@ static int analyse(struct micro *m, struct micro_sample *s, struct learnt_parts 
 	s->stat = p->stat;
 	/* What was only parsed before may deserve a run now. */
 	if (!p->dynamic && deserves_running(m, s)) {
-		msg_info("%.12s: running it for %d s", s->sha256, m->o->seconds);
-		p->dynamic = dynamic_analyse(s, m->o, &p->extra, e);
+		p->dynamic = run_sample(m, s, &p->extra, e);
 		if (!p->dynamic)
 			return err_wrap(e, "cannot run %.12s (--static leaves runs out)", s->sha256);
 		verdict_weigh(m->v, "dynamic", json_object_get(p->dynamic, "signs"));
 		capability_dynamic(m->capabilities, p->stat, p->dynamic);
 		learnt = true;
 	}
-	return m->known && learnt ? learnt_put(m->known, s->sha256, p, e) : 0;
+	return learnt ? remember(m, s->sha256, p, e) : 0;
 }
 
 /* Never learnt: indexes change. */
@@ -238,52 +273,63 @@ static void look_up(struct micro *m, json_t *stat)
 }
 
 /* The case brought no bytes: what an earlier analysis left in it counts, and else about.json alone. */
-static int recall(struct micro *m, struct micro_sample *s, struct learnt_parts *p, bool *passed, struct err *e)
+static int recall(struct micro *m, struct micro_sample *s, struct job *j, struct err *e)
 {
+	struct learnt_parts *p = &j->parts;
 	int known;
 
-	if (m->old_static.len) {
-		*passed = true;
-		p->stat = jsonio_parse(m->old_static.p, m->old_static.len, "static.json", e);
-		if (p->stat && m->old_dynamic.len)
-			p->dynamic = jsonio_parse(m->old_dynamic.p, m->old_dynamic.len, "dynamic.json", e);
-		return p->stat && (p->dynamic || !m->old_dynamic.len) ? 0 : -1;
+	if (j->old_static.len) {
+		j->passed = true;
+		p->stat = jsonio_parse(j->old_static.p, j->old_static.len, "static.json", e);
+		if (p->stat && j->old_dynamic.len)
+			p->dynamic = jsonio_parse(j->old_dynamic.p, j->old_dynamic.len, "dynamic.json", e);
+		return p->stat && (p->dynamic || !j->old_dynamic.len) ? 0 : -1;
 	}
-	known = m->known ? learnt_get(m->known, s->sha256, p, e) : 0;
+	known = recollect(m, s->sha256, p, e);
 	if (known)
 		return known < 0 ? -1 : 0;
 	p->stat = static_analyse(s, &p->disasm, e);
 	return p->stat ? 0 : -1;
 }
 
-static int on_code_end(void *ctx, const char *sha256, struct caseout *out, struct err *e)
+/* In one of the workers. */
+static void analyse_job(void *ctx, struct job *j)
 {
 	struct micro *m = ctx;
-	struct micro_sample s = { .sha256 = sha256, .kind = jsonio_str(m->about, "kind"), .about = m->about, .body = m->body };
-	struct learnt_parts parts = { 0 }, written;
+	struct micro_sample s = { .sha256 = j->sha256, .kind = jsonio_str(j->about, "kind"), .about = j->about, .body = j->body };
 	struct seen seen = { 0 };
-	bool passed = false;
-	json_t *verdict;
-	int rc;
 
 	if (!s.kind)
 		s.kind = "file";
-	look_at_sightings(m->about, &seen);
+	look_at_sightings(j->about, &seen);
 	s.path = seen.path.len ? buf_str(&seen.path) : NULL;
 	s.argv = seen.argv;
-	rc = s.body >= 0 ? analyse(m, &s, &parts, e) : recall(m, &s, &parts, &passed, e);
-	if (!rc) {
-		if (!passed)
-			look_up(m, parts.stat);
-		verdict = verdict_judge(m->v, sha256, m->about, parts.stat, parts.dynamic);
+	j->rc = s.body >= 0 ? analyse(m, &s, &j->parts, &j->e) : recall(m, &s, j, &j->e);
+	if (!j->rc && !j->passed)
+		look_up(m, j->parts.stat);
+	seen_free(&seen);
+}
+
+static int on_code_end(void *ctx, const char *sha256, struct caseout *out, struct err *e)
+{
+	struct micro *m = ctx;
+	struct job *j = ahead_next(m->ahead, sha256, e);
+	const struct learnt_parts none = { 0 };
+	json_t *verdict;
+	int rc;
+
+	if (!j)
+		return -1;
+	if (j->rc) {
+		*e = j->e;
+		rc = -1;
+	} else {
+		verdict = verdict_judge(m->v, sha256, j->about, j->parts.stat, j->parts.dynamic);
 		msg_info("%.12s: %s", sha256, jsonio_str(verdict, "verdict"));
-		written = passed ? (struct learnt_parts){ 0 } : parts;
-		rc = write_parts(m, out, sha256, &written, verdict, e);
+		rc = write_parts(m, out, sha256, j->passed ? &none : &j->parts, verdict, e);
 		json_decref(verdict);
 	}
-	learnt_parts_free(&parts);
-	seen_free(&seen);
-	io_close(&m->body);
+	job_free(j);
 	progress("analysing", ++m->done, m->total);
 	return rc;
 }
@@ -292,16 +338,10 @@ static int on_code_end(void *ctx, const char *sha256, struct caseout *out, struc
 
 static int on_about(void *ctx, const char *sha256, json_t *about, struct err *e)
 {
-	struct micro *m = ctx;
-
 	(void)sha256;
+	(void)about;
 	(void)e;
-	json_decref(m->about);
-	m->about = json_incref(about);
-	json_object_clear(m->names);
-	buf_clear(&m->old_static);
-	buf_clear(&m->old_dynamic);
-	io_close(&m->body);
+	json_object_clear(((struct micro *)ctx)->names);
 	return 1;
 }
 
@@ -319,21 +359,12 @@ static int on_member(void *ctx, const struct member *member, struct tap *t, stru
 {
 	struct micro *m = ctx;
 
+	(void)t;
+	(void)e;
 	if (!*member->code)
 		return TAP_PASS;
-	if (member->kind == MEMBER_BODY) {
-		m->body = io_tmp(e);
-		if (m->body < 0)
-			return -1;
-		t->fd = m->body;
-	} else if (member->kind == MEMBER_CODE && is_ours(member->name)) {
-		if (json_object_get(m->bodies, member->code) || !strcmp(member->name, "verdict.json"))
-			return TAP_DROP;
-		if (!strcmp(member->name, "static.json"))
-			t->buf = &m->old_static;
-		if (!strcmp(member->name, "dynamic.json"))
-			t->buf = &m->old_dynamic;
-	}
+	if (member->kind == MEMBER_CODE && is_ours(member->name) && (json_object_get(m->bodies, member->code) || !strcmp(member->name, "verdict.json")))
+		return TAP_DROP;
 	json_object_set_new(m->names, member->name, json_true());
 	return TAP_PASS;
 }
@@ -384,12 +415,40 @@ static struct capability_rules *open_capabilities(struct err *e)
 	return r;
 }
 
+/* The same once more, with an offset of its own. A file that may not be opened again is copied. */
+static int reopen(int fd, off_t at, struct err *e)
+{
+	char path[64];
+	uint64_t copied;
+	int again, tmp;
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	again = open(path, O_RDONLY | O_CLOEXEC);
+	if (again >= 0 && lseek(again, at, SEEK_SET) == at)
+		return again;
+	io_close(&again);
+	tmp = io_tmp(e);
+	if (tmp >= 0 && (lseek(fd, at, SEEK_SET) != at || io_copy(fd, tmp, CAP_CASE, &copied, e) || lseek(tmp, 0, SEEK_SET) != 0)) {
+		if (!e->code)
+			err_sys(e, "cannot read the case a second time");
+		io_close(&tmp);
+	}
+	return tmp;
+}
+
+static unsigned workers(const struct micro_options *o)
+{
+	long n = o->workers ? o->workers : sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > MICRO_WORKERS ? MICRO_WORKERS : (unsigned)n;
+}
+
 int micro_run(const struct micro_options *o, int in, int out, struct err *e)
 {
-	struct micro m = { .o = o, .body = -1, .bodies = json_object(), .names = json_object() };
+	struct micro m = { .o = o, .bodies = json_object(), .names = json_object(), .store = PTHREAD_MUTEX_INITIALIZER, .garden = PTHREAD_MUTEX_INITIALIZER };
 	const struct casefilter first = { .ctx = &m, .about = count_code, .tap = count_member };
 	const struct casefilter second = { .tool = "mnicter", .ctx = &m, .about = on_about, .tap = on_member, .code_end = on_code_end };
-	int fd = -1, rc = -1;
+	int fd = -1, again = -1, rc = -1;
 	off_t at;
 
 	m.v = verdict_open(e);
@@ -407,20 +466,23 @@ int micro_run(const struct micro_options *o, int in, int out, struct err *e)
 	fd = spool(in, &at, e);
 	if (fd < 0 || casefilter_run(&first, fd, -1, e))
 		goto out;
+	again = reopen(fd, at, e);
+	if (again < 0)
+		goto out;
 	if (lseek(fd, at, SEEK_SET) != at) {
 		err_sys(e, "cannot read the case a second time");
 		goto out;
 	}
-	rc = casefilter_run(&second, fd, out, e);
+	m.ahead = ahead_open(again, m.bodies, workers(o), analyse_job, &m, e);
+	if (m.ahead)
+		rc = casefilter_run(&second, fd, out, e);
 out:
 	progress_end();
+	ahead_close(m.ahead);
+	io_close(&again);
 	io_close(&fd);
-	io_close(&m.body);
-	json_decref(m.about);
 	json_decref(m.bodies);
 	json_decref(m.names);
-	buf_free(&m.old_static);
-	buf_free(&m.old_dynamic);
 	learnt_close(m.known);
 	for (size_t i = 0; i < o->indexes; i++)
 		functions_close(m.functions[i]);

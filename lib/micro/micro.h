@@ -21,6 +21,7 @@ struct micro_sample {
 };
 
 #define MICRO_INDEXES 16u
+#define MICRO_WORKERS 256u
 
 struct micro_options {
 	int seconds;               /* of observation in the garden */
@@ -29,6 +30,7 @@ struct micro_options {
 	double min_score;          /* about.json's score from which a piece is run */
 	const char *known;         /* folder of what is known of earlier samples; NULL: none */
 	const char *index[MICRO_INDEXES]; size_t indexes;   /* of functions: static.json's "known" */
+	unsigned workers;          /* pieces analysed at once, at most MICRO_WORKERS; 0: as many as there are processors */
 };
 
 /* Further members that an analysis adds: code/<sha256>/<name>. */
@@ -48,7 +50,8 @@ struct micro_extra {
 #define MICRO_EXTRA 256u
 bool micro_add(struct micro_extra *x, const char *name, unsigned mode, int fd);
 void micro_extra_free(struct micro_extra *x);
-/* The filter: a case from `in`, the same with analysis members to `out`. */
+/* The filter: a case from `in`, the same with analysis members to `out`, in the same order and with the same bytes however many
+ * workers there are. Samples are run one at a time. */
 int micro_run(const struct micro_options *o, int in, int out, struct err *e);
 
 /* ---- static.c ---- */
