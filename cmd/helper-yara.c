@@ -70,7 +70,7 @@ int main(int argc, char **argv)
 		if (p == MAP_FAILED)
 			return msg_fail((err_sys(&e, "cannot map what was given"), &e));
 	}
-	if (confine_enter(CONFINE_PARSER, &limits, &e))
+	if (rules_prepare(&e) || confine_enter(CONFINE_PARSER, &limits, &e))
 		return msg_fail(&e);
 	if (any_matches(p, (size_t)st.st_size, argc, argv, &e))
 		_exit(0);

@@ -88,6 +88,11 @@ out:
 	return r;
 }
 
+int rules_prepare(struct err *e)
+{
+	return yr_initialize() ? err_set(e, EX_UNAVAILABLE, "cannot start libyara") : 0;
+}
+
 struct rules *rules_compile(const char *text, struct err *e)
 {
 	struct rules *r = buf_alloc(sizeof *r);

@@ -224,7 +224,7 @@ int export_case(enum export_format f, int in, FILE *out, char id[33], struct err
 		snprintf(id, 33, "%s", x.id);
 	if (!rc)
 		rc = write_out(&x, out, e);
-	if (!rc && f == EXPORT_YARA && !x.count[MALICIOUS] && !x.count[SUSPICIOUS])
+	if (!rc && f == EXPORT_YARA && !x.written)
 		rc = EX_NO;
 out:
 	if (x.held)

@@ -18,7 +18,7 @@ const char *export_suffix(enum export_format f);
 /*
  * One case from `in` as one file of that format. Nothing is written before the case's end was verified. *id, when not NULL, gets the
  * case's id (32 hex digits) then. The output depends on the case alone, so that it repeats exactly.
- * 0; EX_NO: a file was written, and it is empty of findings: no piece of code is malicious or suspicious (YARA alone); -1 with *e.
+ * 0; EX_NO: a file was written, and there is no rule in it (YARA alone); -1 with *e.
  */
 int export_case(enum export_format f, int in, FILE *out, char id[33], struct err *e);
 

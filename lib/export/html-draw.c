@@ -13,10 +13,10 @@
 
 /* ---- sections ---- */
 
-/* Compiled code has 5.5 to 6.6 bits a byte, text less, compressed or encrypted bytes more than 7.2. */
+/* Compiled code has 5.5 to 6.6 bits a byte, text and tables less, compressed or encrypted bytes more than 7.2. */
 static const char *shade(double entropy)
 {
-	return entropy > 7.2 ? "e4" : entropy > 6.7 ? "e3" : entropy > 4.5 ? "e2" : entropy > 1 ? "e1" : "e0";
+	return entropy > 7.2 ? "e4" : entropy > 6.7 ? "e3" : entropy > 5.2 ? "e2" : entropy > 1 ? "e1" : "e0";
 }
 
 static double first_number(const json_t *o, const char *a, const char *b)
@@ -115,7 +115,7 @@ static double weight(double size)
 static void layer_ranges(struct buf *b, const json_t *layer, double y)
 {
 	const json_t *list = json_object_get(layer, "ranges"), *r;
-	double sum = 0, x = 300, room = WIDE - 310;
+	double sum = 0, x = 356, room = WIDE - 366;
 	size_t n = json_array_size(list) < RANGES_SHOWN ? json_array_size(list) : RANGES_SHOWN, i;
 	uint64_t entry = 0, at;
 	bool has_entry = html_address(json_object_get(layer, "entry"), &entry);
@@ -143,7 +143,7 @@ static void layer_ranges(struct buf *b, const json_t *layer, double y)
 
 static void layer_box(struct buf *b, double y, const char *title, const char *below)
 {
-	buf_addf(b, "<rect class=\"box\" x=\"6\" y=\"%.1f\" width=\"270\" height=\"44\" rx=\"6\"/><text class=\"strong\" x=\"18\" y=\"%.1f\">%s</text><text class=\"small\" x=\"18\" y=\"%.1f\">%s</text>",
+	buf_addf(b, "<rect class=\"box\" x=\"6\" y=\"%.1f\" width=\"330\" height=\"44\" rx=\"6\"/><text class=\"strong\" x=\"18\" y=\"%.1f\">%s</text><text class=\"small\" x=\"18\" y=\"%.1f\">%s</text>",
 		y, y + 18, title, y + 35, below);
 }
 
@@ -158,7 +158,7 @@ static void layer_row(struct buf *b, const json_t *layer, size_t i, double y)
 	html_count(&count, jsonio_int(layer, "instructions", 0));
 	snprintf(title, sizeof title, "Layer %zu, entered at %llx", i + 1, (unsigned long long)entry);
 	below = buf_printf("from %llx after %s instructions", (unsigned long long)from, buf_str(&count));
-	buf_addf(b, "<path class=\"edge\" marker-end=\"url(#tip)\" d=\"M140 %.1f L140 %.1f\"/>", y - 22, y - 3);
+	buf_addf(b, "<path class=\"edge\" marker-end=\"url(#tip)\" d=\"M170 %.1f L170 %.1f\"/>", y - 22, y - 3);
 	layer_box(b, y, title, below);
 	layer_ranges(b, layer, y);
 	buf_free(&count);
@@ -221,7 +221,7 @@ void html_layers(struct buf *b, const json_t *unpack)
 	buf_addf(b, "</em>; %zu layer%s of code that it wrote itself. Blocks are the memory dumped then, filled where it was entered.</p>", json_array_size(list),
 		json_array_size(list) == 1 ? "" : "s");
 	html_scroll(b, "Layers of unpacking");
-	buf_addf(b, "<svg class=\"layers\" role=\"img\" aria-label=\"Layers of unpacking\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\">", WIDE, height, WIDE, height);
+	buf_addf(b, "<svg class=\"layers\" role=\"img\" aria-label=\"Layers of unpacking\" viewBox=\"0 0 %.0f %.0f\">", WIDE, height);
 	layer_box(b, 2, "The file", "as it came");
 	for (i = 0; i < n; i++) {
 		layer = json_array_get(list, i);
@@ -279,8 +279,8 @@ static void timeline(struct buf *b, const json_t *calls)
 	size_t i;
 
 	html_scroll(b, "Calls in their order");
-	buf_addf(b, "<svg class=\"timeline\" role=\"img\" aria-label=\"Emulated calls in their order, by what they are about\" width=\"%.0f\" height=\"%zu\" viewBox=\"0 0 %.0f %zu\">",
-		WIDE, LANES * 24 + 4, WIDE, LANES * 24 + 4);
+	buf_addf(b, "<svg class=\"timeline\" role=\"img\" aria-label=\"Emulated calls in their order, by what they are about\" viewBox=\"0 0 %.0f %zu\">", WIDE,
+		LANES * 24 + 4);
 	for (i = 0; i < LANES; i++)
 		buf_addf(b, "<rect class=\"ground\" x=\"84\" y=\"%zu\" width=\"%.0f\" height=\"18\" rx=\"3\"/>", i * 24 + 2, WIDE - 150);
 	json_array_foreach(calls, i, o) {
@@ -342,14 +342,15 @@ void html_calls(struct buf *b, const json_t *unpack)
 {
 	const json_t *calls = json_object_get(unpack, "calls");
 	json_int_t all = jsonio_int(unpack, "call_count", (json_int_t)json_array_size(calls));
+	size_t shown = json_array_size(calls) < CALLS_DRAWN ? json_array_size(calls) : CALLS_DRAWN;
 
 	if (!json_array_size(calls))
 		return;
 	buf_adds(b, "<h3>Emulated calls</h3><p class=\"note\">");
 	html_count(b, all);
 	buf_adds(b, " calls of the operating system, from left to right in their order");
-	if (all > (json_int_t)CALLS_DRAWN || json_array_size(calls) > CALLS_DRAWN)
-		buf_addf(b, "; the first %u are drawn", CALLS_DRAWN);
+	if (all > (json_int_t)shown)
+		buf_addf(b, "; the first %zu of them are drawn", shown);
 	buf_adds(b, ".</p>");
 	timeline(b, calls);
 	buf_adds(b, "<details><summary>The calls with their arguments</summary>");

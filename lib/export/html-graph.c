@@ -7,9 +7,11 @@
 #define GRAPH_EDGES 220u
 #define FUNCTIONS 20000u       /* looked at: as many as a disassembly lists */
 #define CALLS 400000u
-#define NODE_W 116.0
+#define NODE_W 104.0
 #define NODE_H 26.0
 #define LAYER_H 62.0
+#define PAGE_W 984.0           /* pixels that the page gives it */
+#define SMALLEST 0.7
 
 struct call { size_t from, to; };
 struct graph {
@@ -110,16 +112,31 @@ static void load(struct graph *g)
 	g->calls = kept;
 }
 
-/* The most connected ones; of these the calls among them. */
-static void choose(const struct graph *g, struct layout *l, size_t *chosen)
+static bool is_entry(const json_t *stat, const json_t *f)
+{
+	const json_t *elf = json_object_get(stat, "elf"), *pe = json_object_get(stat, "pe");
+	uint64_t entry, address;
+
+	return html_address(json_object_get(elf ? elf : pe, "entry"), &entry) && html_address(json_object_get(f, "address"), &address) && entry == address;
+}
+
+/* Where it begins and the most connected ones; of these the calls among them. */
+static void choose(const struct graph *g, const json_t *stat, struct layout *l, size_t *chosen)
 {
 	size_t *order = buf_alloc((g->n + 1) * sizeof *order), *place = buf_alloc((g->n + 1) * sizeof *place);
 
-	for (size_t i = 0; i < g->n; i++)
+	for (size_t i = 0; i < g->n; i++) {
 		order[i] = i;
+		if (!l->nodes && g->degree[i] && is_entry(stat, json_array_get(g->functions, i))) {
+			chosen[l->nodes++] = i;
+			place[i] = l->nodes;
+		}
+	}
 	sorting = g;
 	qsort(order, g->n, sizeof *order, by_degree);
 	for (size_t i = 0; i < g->n && l->nodes < GRAPH_NODES && g->degree[order[i]]; i++) {
+		if (place[order[i]])
+			continue;
 		chosen[l->nodes++] = order[i];
 		place[order[i]] = l->nodes;
 	}
@@ -177,30 +194,25 @@ static void draw_node(struct buf *b, const json_t *f, const struct layout_node *
 	buf_addf(b, ", %lld blocks, %zu callers and callees</title>", (long long)jsonio_int(f, "blocks", 0), degree);
 	buf_addf(b, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.0f\" height=\"%.0f\" rx=\"5\"/><text x=\"%.1f\" y=\"%.1f\">", across(n->x) - NODE_W / 2, down(n->layer),
 		NODE_W, NODE_H, across(n->x), down(n->layer) + NODE_H / 2 + 4);
-	html_text(b, name ? name : text, 15);
+	html_text(b, name ? name : text, 13);
 	buf_adds(b, "</text></g>");
-}
-
-static bool is_entry(const json_t *stat, const json_t *f)
-{
-	const json_t *elf = json_object_get(stat, "elf"), *pe = json_object_get(stat, "pe");
-	uint64_t entry, address;
-
-	return html_address(json_object_get(elf ? elf : pe, "entry"), &entry) && html_address(json_object_get(f, "address"), &address) && entry == address;
 }
 
 static void draw(struct buf *b, const struct graph *g, struct layout *l, const size_t *chosen, const json_t *stat)
 {
-	double width = l->width * NODE_W + 16, height = down(l->layers) - LAYER_H + NODE_H + 8;
+	double width = l->width * NODE_W + 16, height = down(l->layers) - LAYER_H + NODE_H + 8, scale = PAGE_W / width;
 
+	/* As wide as the page where its text can still be read then, else it scrolls. */
+	scale = scale > 1 ? 1 : scale < SMALLEST ? SMALLEST : scale;
 	buf_adds(b, "<p class=\"note\">The ");
 	html_count(b, (json_int_t)l->nodes);
 	buf_adds(b, " most connected of ");
 	html_count(b, (json_int_t)json_array_size(g->functions));
-	buf_adds(b, " functions, callers above callees; dashed where a call leads back up. The entry point is filled.</p>");
+	buf_addf(b, " functions, callers above callees; dashed where a call leads back up%s.</p>",
+		is_entry(stat, json_array_get(g->functions, chosen[0])) ? ". The entry point is filled" : "");
 	html_scroll(b, "Call graph");
 	buf_addf(b, "<svg class=\"graph\" role=\"img\" aria-label=\"Call graph of %zu functions\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\">", l->nodes,
-		width, height, width, height);
+		width * scale, height * scale, width, height);
 	for (size_t i = 0; i < l->edges; i++)
 		draw_edge(b, l, &l->edge[i]);
 	for (size_t i = 0; i < l->nodes; i++) {
@@ -223,7 +235,7 @@ void html_graph(struct buf *b, const json_t *stat)
 	if (!json_array_size(g.functions))
 		return;
 	load(&g);
-	choose(&g, &l, chosen);
+	choose(&g, stat, &l, chosen);
 	if (l.nodes > 1) {
 		buf_adds(b, "<h3>Call graph</h3>");
 		layout_compute(&l);

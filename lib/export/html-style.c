@@ -57,6 +57,7 @@ const char html_style[] =
 ".tactic{background:var(--ground);border-radius:6px;padding:8px 12px}.tactic h4{margin:0 0 4px;color:var(--ink)}.tactic ul{list-style:none;margin:0;padding:0}.tactic li{padding:4px 0;font-size:13px}.tactic li+li{border-top:1px solid var(--line)}\n"
 ".tactic strong{font-weight:600}.why{display:block;color:var(--soft)}\n"
 "svg{display:block}svg text{fill:var(--ink);font:12px var(--mono)}svg .small{font-size:11px;fill:var(--soft)}svg .strong{font-size:13px;font-weight:600}\n"
+".layers,.timeline{width:100%;height:auto;min-width:680px}\n"
 ".map{width:100%;height:44px}.bar{width:160px;height:10px;margin-top:6px}.bar.short{width:80px}\n"
 ".ground{fill:var(--ground)}.e0{fill:var(--line)}.e1{fill:var(--e1)}.e2{fill:var(--e2)}.e3{fill:var(--e3)}.e4{fill:var(--e4)}.more{fill:var(--bad)}.less{fill:var(--good)}\n"
 ".key span{display:inline-block;margin-right:16px}.key span::before{content:'';display:inline-block;width:10px;height:10px;border-radius:2px;margin-right:6px;background:var(--e2)}.key .e1::before{background:var(--e1)}.key .e3::before{background:var(--e3)}.key .e4::before{background:var(--e4)}\n"

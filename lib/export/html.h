@@ -48,11 +48,12 @@ void html_graph(struct buf *b, const json_t *stat);
 
 /* ---- layout.c: layered drawing of directed graphs (Sugiyama, Tagawa and Toda 1981) ---- */
 
-#define LAYOUT_WIDE 9u         /* real nodes in one layer: what a page is wide for */
+#define LAYOUT_NODES 64u       /* at most: a bit of a word each */
+#define LAYOUT_WIDE 8u         /* real nodes in one layer: what a page is wide for */
 struct layout_node { unsigned layer; double x; };            /* out: layer from 0; centre in units of one node's width */
 struct layout_edge { unsigned from, to; bool back; double *via; size_t vias; };   /* out: reversed for the drawing; x in each layer between */
 struct layout { struct layout_node *node; size_t nodes; struct layout_edge *edge; size_t edges; unsigned layers; double width; };
-/* nodes, edges' from and to are given; all else is set. Deterministic. vias are owned by the layout. */
+/* nodes, edges' from and to are given, the node where all begins first; all else is set. Deterministic. vias are owned by the layout. */
 void layout_compute(struct layout *l);
 void layout_free(struct layout *l);   /* the vias; not node and edge themselves */
 

@@ -10,8 +10,9 @@
 
 #define SWEEPS 16u         /* of ordering: more change nothing any more on graphs of this size */
 #define MOVES 10u          /* of places */
-#define BEND 0.3           /* a passing edge's width, a node's being 1 */
-#define GAP 0.18
+#define BEND 0.06          /* a passing edge's width, a node's being 1 */
+#define GAP 0.16           /* beside a node */
+#define GAP_BENDS 0.06     /* between passing edges */
 
 struct vertex { unsigned layer, slot; double x, width, key; };
 struct segment { unsigned from, to; };   /* vertices of adjoining layers */
@@ -22,37 +23,62 @@ struct work {
 	unsigned **order, *count;            /* of each layer: its vertices from left to right */
 	unsigned *best;                      /* each vertex's slot in the ordering with the fewest crossings */
 	size_t best_crossings;
+	double half;                         /* of the widest layer: no place is farther from the middle */
 };
 
 /* ---- cycles ---- */
 
-static void walk(struct layout *l, unsigned at, unsigned char *state)
+/* Which nodes each one reaches, a bit each. */
+static void reach(const struct layout *l, uint64_t *to)
 {
-	state[at] = 1;
-	for (size_t i = 0; i < l->edges; i++) {
-		struct layout_edge *e = &l->edge[i];
+	bool more = true;
 
-		if (e->from != at)
-			continue;
-		if (state[e->to] == 1)
-			e->back = true;
-		else if (!state[e->to])
-			walk(l, e->to, state);
+	for (size_t i = 0; i < l->edges; i++)
+		to[l->edge[i].from] |= (uint64_t)1 << l->edge[i].to;
+	while (more) {
+		more = false;
+		for (size_t i = 0; i < l->edges; i++) {
+			uint64_t all = to[l->edge[i].from] | to[l->edge[i].to];
+
+			more |= all != to[l->edge[i].from];
+			to[l->edge[i].from] = all;
+		}
 	}
-	state[at] = 2;
 }
 
+/* Breadth first from the first node, then from those that nobody calls, then from what is left: of a cycle, what is nearer to where a program
+ * begins is drawn above, and an edge to something nearer leads back. Depth first makes one long chain of a knot of functions. */
 static void break_cycles(struct layout *l)
 {
-	unsigned char *state = buf_alloc(l->nodes + 1), *has_in = buf_alloc(l->nodes + 1);
+	uint64_t reached[LAYOUT_NODES] = { 0 };
+	unsigned *queue = buf_alloc((l->nodes + 1) * sizeof *queue), *rank = buf_alloc((l->nodes + 1) * sizeof *rank), last = 0;
+	unsigned char *has_in = buf_alloc(l->nodes + 1);
 
 	for (size_t i = 0; i < l->edges; i++)
 		has_in[l->edge[i].to] |= l->edge[i].from != l->edge[i].to;
-	for (int pass = 0; pass < 2; pass++)
-		for (unsigned i = 0; i < l->nodes; i++)
-			if (!state[i] && (pass || !has_in[i]))
-				walk(l, i, state);
-	free(state);
+	for (int pass = 0; pass < 3; pass++) {
+		for (unsigned i = 0; i < (pass ? l->nodes : l->nodes > 0); i++) {
+			unsigned at = last;
+
+			if (rank[i] || (pass == 1 && has_in[i]))
+				continue;
+			queue[last] = i;
+			rank[i] = ++last;
+			for (; at < last; at++) {
+				for (size_t k = 0; k < l->edges; k++) {
+					if (l->edge[k].from != queue[at] || rank[l->edge[k].to])
+						continue;
+					queue[last] = l->edge[k].to;
+					rank[l->edge[k].to] = ++last;
+				}
+			}
+		}
+	}
+	reach(l, reached);
+	for (size_t i = 0; i < l->edges; i++)
+		l->edge[i].back = reached[l->edge[i].to] >> l->edge[i].from & 1 && rank[l->edge[i].to] < rank[l->edge[i].from];
+	free(queue);
+	free(rank);
 	free(has_in);
 }
 
@@ -241,24 +267,31 @@ static void order_layers(struct work *w)
 
 static double apart(const struct work *w, unsigned left, unsigned right)
 {
-	return (w->v[left].width + w->v[right].width) / 2 + GAP;
+	return (w->v[left].width + w->v[right].width) / 2 + (left < w->l->nodes || right < w->l->nodes ? GAP : GAP_BENDS);
 }
 
-/* Each where its key says, as far as the others leave room: the mean of pushing to the right and pushing to the left. */
+/* Each where its key says, as far as the others and the drawing's width leave room: the mean of pushing to the right and to the left. */
 static void settle(struct work *w, unsigned layer)
 {
 	unsigned n = w->count[layer], *o = w->order[layer];
-	double at = 0, *right = buf_alloc((n + 1) * sizeof *right);
+	double at, edge, *right = buf_alloc((n + 1) * sizeof *right), *taken = buf_alloc((n + 1) * sizeof *taken);
 
+	for (unsigned i = 1; i < n; i++)
+		taken[i] = taken[i - 1] + apart(w, o[i - 1], o[i]);
 	for (unsigned i = 0; i < n; i++) {
-		at = i && at + apart(w, o[i - 1], o[i]) > w->v[o[i]].key ? at + apart(w, o[i - 1], o[i]) : w->v[o[i]].key;
-		right[i] = at;
+		edge = w->half - (taken[n - 1] - taken[i]);
+		at = i && right[i - 1] + apart(w, o[i - 1], o[i]) > w->v[o[i]].key ? right[i - 1] + apart(w, o[i - 1], o[i]) : w->v[o[i]].key;
+		right[i] = at > edge ? edge : at;
 	}
+	at = 0;
 	for (unsigned i = n; i-- > 0;) {
+		edge = taken[i] - w->half;
 		at = i + 1 < n && at - apart(w, o[i], o[i + 1]) < w->v[o[i]].key ? at - apart(w, o[i], o[i + 1]) : w->v[o[i]].key;
+		at = at < edge ? edge : at;
 		w->v[o[i]].x = (at + right[i]) / 2;
 	}
 	free(right);
+	free(taken);
 }
 
 static void place(struct work *w)
@@ -274,6 +307,7 @@ static void place(struct work *w)
 		}
 		for (unsigned k = 0; k < w->count[i]; k++)
 			w->v[w->order[i][k]].x -= at / 2;
+		w->half = at / 2 > w->half ? at / 2 : w->half;
 	}
 	for (unsigned move = 0; move < MOVES; move++) {
 		for (unsigned i = 0; i < layers; i++) {

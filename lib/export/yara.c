@@ -107,25 +107,10 @@ static void write_rule(struct buf *b, const struct exporter *x, const struct pie
 	add_condition(b, p, c, unpacked);
 }
 
-static int prove(const struct exporter *x, const struct piece *p, struct yara_choice *c, bool unpacked, struct buf *rule, struct err *e)
+static int add_rule(struct exporter *x, const struct piece *p, struct yara_choice *c, bool unpacked, struct err *e)
 {
 	const int *file = unpacked ? p->unpacked : &p->body;
 	size_t files = unpacked ? p->unpackeds : p->body >= 0;
-	int proven;
-
-	write_rule(rule, x, p, c, unpacked, true);
-	proven = yara_prove(buf_str(rule), file, files, e);
-	/* Code that static.json places wrongly, as in a file that lies: the strings are left. */
-	if (proven == 0 && c->codes && c->strings >= LEAST_STRINGS) {
-		c->codes = 0;
-		write_rule(rule, x, p, c, unpacked, true);
-		proven = yara_prove(buf_str(rule), file, files, e);
-	}
-	return proven;
-}
-
-static int add_rule(struct exporter *x, const struct piece *p, struct yara_choice *c, bool unpacked, struct err *e)
-{
 	struct buf rule = { 0 };
 	int proven = 1;
 
@@ -135,10 +120,9 @@ static int add_rule(struct exporter *x, const struct piece *p, struct yara_choic
 		fprintf(x->held, "// %.12s%s: no rule: nothing in it is distinctive\n\n", p->sha256, unpacked ? ", unpacked" : "");
 		return 0;
 	}
-	if (unpacked ? p->unpackeds : p->body >= 0)
-		proven = prove(x, p, c, unpacked, &rule, e);
-	else
-		write_rule(&rule, x, p, c, unpacked, false);
+	write_rule(&rule, x, p, c, unpacked, files > 0);
+	if (files)
+		proven = yara_prove(buf_str(&rule), file, files, e);
 	if (proven > 0) {
 		fprintf(x->held, "%s\n", buf_str(&rule));
 		x->written++;
