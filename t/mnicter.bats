@@ -76,6 +76,7 @@ sleeper='while :; do sleep 1; done'
 	fails 64 mnicter micro --min-score much
 	fails 64 mnicter micro --static --all-dynamic
 	fails 64 mnicter micro a b
+	for n in 0 1.5 -1 many 257; do fails 64 mnicter micro -j $n; done
 	fails 66 mnicter micro nowhere.case
 }
 
@@ -164,6 +165,77 @@ sleeper='while :; do sleep 1; done'
 	[[ $(names out.case "$low") == *dynamic.json* ]]
 	# The order is that of the input.
 	[ "$(bsdtar -tf out.case | sed -n 's,^code/\([^/]*\)/about.json,\1,p')" = "$(cat order)" ]
+}
+
+@test "however many workers there are, the case is the same, and in the order of the input" {
+	for f in $(find /usr/bin -type f -size +8k -size -60k | sort | awk 'NR % 20 == 0' | head -n 16) "$SPECIMEN"/*; do add "$f" >/dev/null; done
+	# More than are ever ahead of one that takes its time; no body, no path, nothing.
+	for n in $(seq 300); do
+		printf '#!/bin/sh\nexit %d\n' "$n" >s
+		sha=$(add s "/opt/s$n" script)
+		[ $((n % 7)) -ne 0 ] || rm "c/code/$sha/body"
+	done
+	sort -u order -o order
+	make_case >in.case
+	for j in 1 2 7; do
+		mnicter micro --static -j $j -o $j.case in.case
+		mkdir $j
+		(cd $j && bsdtar -xf ../$j.case && chmod -R u+r . && sha256sum --quiet -c MANIFEST && rm case.json && sed -i '/  case.json$/d' MANIFEST)
+		[ "$(bsdtar -tf $j.case)" = "$(bsdtar -tf 1.case)" ]
+	done
+	diff -r 1 2
+	diff -r 1 7
+	# The same through a pipe, which cannot be read twice.
+	cat in.case | mnicter micro --static -j 3 >piped.case
+	[ "$(bsdtar -xOf piped.case MANIFEST | grep -v '  case.json$')" = "$(cat 1/MANIFEST)" ]
+	[ "$(bsdtar -tf 2.case | sed -n 's,^code/\([^/]*\)/about.json,\1,p')" = "$(cat order)" ]
+}
+
+@test "a piece that takes its time holds nobody up; its error comes in its turn" {
+	mkdir -p b/bin b/libexec/muss
+	cp "$BIN/mnicter" b/bin/
+	export MUSS_SHARE=$ROOT/rules
+	cat >b/libexec/muss/helper-static <<-END
+		#!/bin/sh
+		read line <&3
+		echo "begin \$line" >>$PWD/log
+		[ "\$line" != slow ] || sleep 3
+		[ "\$line" != broken ] || { echo "no way" >&2; exit 69; }
+		echo "end \$line" >>$PWD/log
+		echo '{"format":"data","parser":"ok"}'
+	END
+	chmod 755 b/libexec/muss/helper-static
+	for n in slow $(seq 1 40); do
+		echo "$n" >p
+		add p "/opt/$n" >/dev/null
+	done
+	make_case >in.case
+	b/bin/mnicter micro --static -j 2 -o out.case in.case
+	[ "$(grep -c '^end' log)" -eq 41 ]
+	[ "$(tail -n 1 log)" = "end slow" ]
+	[ "$(bsdtar -tf out.case | sed -n 's,^code/\([^/]*\)/about.json,\1,p')" = "$(cat order)" ]
+	# With one worker they come one behind the other.
+	rm log
+	b/bin/mnicter micro --static -j 1 -o out.case in.case
+	[ "$(head -n 2 log | tail -n 1)" = "end slow" ]
+	echo broken >p
+	add p /opt/broken >/dev/null
+	make_case >in.case
+	rm out.case
+	fails 69 b/bin/mnicter micro --static -j 4 -o out.case in.case
+	[[ $stderr == *"no way"* ]] && [ ! -e out.case ]
+}
+
+@test "samples are run one at a time" {
+	for n in 1 2 3; do
+		script s <<<"echo $n; sleep 0.4; exit $n"
+		add s "/opt/s$n" >/dev/null
+	done
+	make_case >in.case
+	run -0 --separate-stderr mnicter micro -v -t 4 -j 3 -o out.case in.case
+	[ "$(grep -c 'running it for' <<<"$stderr")" -eq 3 ]
+	[ "$(bsdtar -xOf out.case 'code/*/dynamic.json' | jq -s 'map(.status) | sort | join(" ")')" = '"1 2 3"' ]
+	bsdtar -xOf out.case 'code/*/dynamic.json' | jq -se 'all(.[]; .run == "ran" and (.processes | length) >= 1)'
 }
 
 @test "a parser that crashes or is refused something is a finding about the sample" {

@@ -136,7 +136,7 @@ static void layer_ranges(struct buf *b, const json_t *layer, double y)
 		html_size(b, size);
 		buf_adds(b, "</title></rect>");
 		if (wide > 66)
-			buf_addf(b, "<text class=\"small\" x=\"%.1f\" y=\"%.1f\">%llx</text>", x + 5, y + 26, (unsigned long long)at);
+			buf_addf(b, "<text class=\"upon\" x=\"%.1f\" y=\"%.1f\">%llx</text>", x + 5, y + 26, (unsigned long long)at);
 		x += wide + 4;
 	}
 }
