@@ -82,7 +82,7 @@ TOOL_helper-initrd := initrd confine casefile base
 # ---- what is built: everything twice, plain and under the sanitizers ----
 
 .DELETE_ON_ERROR:
-.PHONY: all deps check derive observe demo lint asan mutate fuzz fuzz-smoke bench bench-known bench-scan desktop valgrind install uninstall clean
+.PHONY: all deps check derive observe demo lint asan mutate fuzz fuzz-smoke bench bench-known bench-scan bench-static desktop valgrind install uninstall clean
 
 all: $(TOOLS:%=$(BUILD)/bin/%) $(HELPERS:%=$(BUILD)/libexec/muss/%)
 
@@ -183,6 +183,10 @@ bench-scan: all $(BUILD)/t/scanbench
 
 bench-known: all $(BUILD)/t/knownbench
 	@t/bench-known.sh $(BUILD) $(DIGESTS)
+
+bench-static: all
+	@.ci/deps .ci/bench-packages
+	@t/bench-static.sh $(BUILD)
 
 desktop: all
 	@.ci/deps .ci/bench-packages

@@ -8,7 +8,7 @@ _muss()
 	case $tool in
 	mwhite) verbs="build add follow query revoke delta apply withdraw sources info" ;;
 	mkey) verbs="init issue request sign revoke" ;;
-	mnicter) verbs="micro index" ;;
+	mnicter) verbs="micro index export" ;;
 	magent) verbs="run status undo" ;;
 	mcenter) verbs="run status publish" ;;
 	*) verbs= ;;
@@ -20,6 +20,7 @@ _muss()
 	case $tool:$prev in
 	mnicter:index) [ "$COMP_CWORD" -eq 2 ] && mapfile -t COMPREPLY < <(compgen -W "build add query info" -- "$cur") && return ;;
 	mverify:-e) mapfile -t COMPREPLY < <(compgen -W "host" -- "$cur") && return ;;
+	mnicter:-f) mapfile -t COMPREPLY < <(compgen -W "stix misp yara html" -- "$cur") && return ;;
 	mgen:-t) mapfile -t COMPREPLY < <(compgen -W "linux-x86_64" -- "$cur") && return ;;
 	mscan:--explain) mapfile -t COMPREPLY < <(compgen -W "$("$1" --list-signs 2>/dev/null | cut -f1 -d' ')" -- "$cur") && return ;;
 	mkey:*) [ "$COMP_CWORD" -eq 3 ] && [ "${COMP_WORDS[1]}" = issue ] &&
