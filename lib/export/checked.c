@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define VALUE_MOST 2000u   /* longer ones are data, not something to look for */
+#define TECHNIQUES 300u    /* ATT&CK has about 700, with those for phones */
 
 /* ---- forms ---- */
 
@@ -172,6 +173,8 @@ static void add_technique(const struct exporter *x, json_t *list, const char *te
 	json_array_foreach(list, i, o)
 		if (!strcmp(jsonio_str(o, "technique"), technique))
 			found = o;
+	if (!found && json_array_size(list) >= TECHNIQUES)
+		return;
 	if (!found) {
 		name = attack_name(x->attack, technique);
 		found = json_pack("{s:s, s:s, s:s, s:[]}", "technique", technique, "name", name ? name : technique,

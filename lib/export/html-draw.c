@@ -7,7 +7,7 @@
 #define SECTIONS_SHOWN 64u
 #define LAYERS_SHOWN 24u
 #define RANGES_SHOWN 24u
-#define CALLS_DRAWN 4000u
+#define CALLS_DRAWN 1500u
 #define CALLS_LISTED 400u
 #define WIDE 860.0
 

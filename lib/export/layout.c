@@ -19,7 +19,8 @@ struct segment { unsigned from, to; };   /* vertices of adjoining layers */
 struct work {
 	struct layout *l;
 	struct vertex *v; size_t vs;         /* the nodes first */
-	struct segment *s; size_t ss;
+	struct segment *s; size_t ss;        /* by the upper vertex's layer */
+	size_t *first;                       /* of each layer: its first segment downwards; one more for the end */
 	unsigned **order, *count;            /* of each layer: its vertices from left to right */
 	unsigned *best;                      /* each vertex's slot in the ordering with the fewest crossings */
 	size_t best_crossings;
@@ -172,6 +173,26 @@ static void make_proper(struct work *w, unsigned *first_via)
 		w->order[w->v[i].layer][w->v[i].slot] = i;
 }
 
+/* Counting sort by layer: whoever looks for a vertex's segments finds them among those of two layers. */
+static void sort_segments(struct work *w)
+{
+	struct segment *sorted = buf_alloc((w->ss + 1) * sizeof *sorted);
+	unsigned layers = w->l->layers;
+	size_t *at = buf_alloc((layers + 2) * sizeof *at);
+
+	w->first = buf_alloc((layers + 2) * sizeof *w->first);
+	for (size_t i = 0; i < w->ss; i++)
+		w->first[w->v[w->s[i].from].layer + 1]++;
+	for (unsigned i = 0; i <= layers; i++)
+		w->first[i + 1] += w->first[i];
+	memcpy(at, w->first, (layers + 2) * sizeof *at);
+	for (size_t i = 0; i < w->ss; i++)
+		sorted[at[w->v[w->s[i].from].layer]++] = w->s[i];
+	free(at);
+	free(w->s);
+	w->s = sorted;
+}
+
 /* ---- ordering ---- */
 
 static size_t crossings(const struct work *w)
@@ -181,11 +202,10 @@ static size_t crossings(const struct work *w)
 	for (size_t i = 0; i < w->ss; i++) {
 		const struct vertex *a = &w->v[w->s[i].from], *b = &w->v[w->s[i].to];
 
-		for (size_t k = i + 1; k < w->ss; k++) {
+		for (size_t k = i + 1; k < w->first[a->layer + 1]; k++) {
 			const struct vertex *c = &w->v[w->s[k].from], *d = &w->v[w->s[k].to];
 
-			if (a->layer == c->layer)
-				n += (a->slot < c->slot && b->slot > d->slot) || (a->slot > c->slot && b->slot < d->slot);
+			n += (a->slot < c->slot && b->slot > d->slot) || (a->slot > c->slot && b->slot < d->slot);
 		}
 	}
 	return n;
@@ -205,10 +225,11 @@ static void keep_if_better(struct work *w)
 /* The mean of what `of` gives over the neighbours above (or below); otherwise when there are none. */
 static double barycentre(const struct work *w, unsigned v, bool above, bool by_slot, double otherwise)
 {
+	unsigned layer = w->v[v].layer - (above && w->v[v].layer ? 1 : 0);
 	double sum = 0;
 	size_t n = 0;
 
-	for (size_t i = 0; i < w->ss; i++) {
+	for (size_t i = w->first[layer]; i < w->first[layer + 1]; i++) {
 		unsigned mine = above ? w->s[i].to : w->s[i].from, other = above ? w->s[i].from : w->s[i].to;
 
 		if (mine != v)
@@ -357,6 +378,7 @@ void layout_compute(struct layout *l)
 	break_cycles(l);
 	assign_layers(l);
 	make_proper(&w, first_via);
+	sort_segments(&w);
 	order_layers(&w);
 	place(&w);
 	hand_over(&w, first_via);
@@ -365,6 +387,7 @@ void layout_compute(struct layout *l)
 	free(w.order);
 	free(w.count);
 	free(w.best);
+	free(w.first);
 	free(w.v);
 	free(w.s);
 	free(first_via);
