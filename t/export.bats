@@ -220,7 +220,7 @@ sound() {
 	! grep -qiE 'Content Security Policy|Refused to' console || return 1
 	! grep -q '<script' dom || return 1
 	[ "$(grep -o '<article class="piece' dom | wc -l)" -eq 3 ]
-	[ "$(grep -o '<svg class="graph"' dom | wc -l)" -eq 2 ]
+	[ "$(grep -o '<svg class="graph"' dom | wc -l)" -eq 3 ]
 	[ "$(grep -o '<g class="node' dom | wc -l)" -ge 62 ]
 	[ "$(grep -o '<rect class="range' dom | wc -l)" -eq 6 ]
 	grep -q 'anna &lt;script&gt;alert(0)&lt;/script&gt;</h1>' dom

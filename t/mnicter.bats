@@ -228,12 +228,20 @@ sleeper='while :; do sleep 1; done'
 
 @test "samples are run one at a time" {
 	for n in 1 2 3; do
-		script s <<<"echo $n; sleep 0.4; exit $n"
-		add s "/opt/s$n" >/dev/null
+		script s <<<"echo $n; sleep 1.5; exit $n"
+		add s "/opt/muss-one-$$-$n" >/dev/null
 	done
 	make_case >in.case
-	run -0 --separate-stderr mnicter micro -v -t 4 -j 3 -o out.case in.case
-	[ "$(grep -c 'running it for' <<<"$stderr")" -eq 3 ]
+	mnicter micro -t 8 -j 3 -o out.case in.case &
+	pid=$!
+	most=0
+	while kill -0 $pid 2>/dev/null; do
+		now=$(pgrep -fc "^/bin/sh /opt/muss-one-$$-" || true)
+		[ "$now" -le "$most" ] || most=$now
+		sleep 0.1
+	done
+	wait $pid
+	[ "$most" -eq 1 ]
 	[ "$(bsdtar -xOf out.case 'code/*/dynamic.json' | jq -s 'map(.status) | sort | join(" ")')" = '"1 2 3"' ]
 	bsdtar -xOf out.case 'code/*/dynamic.json' | jq -se 'all(.[]; .run == "ran" and (.processes | length) >= 1)'
 }

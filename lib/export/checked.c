@@ -93,6 +93,8 @@ static bool has_text(const char *s)
 
 static const char *form_of(const char *kind, const char *v)
 {
+	static const char *const texts[] = { "path", "mutex", "key", "wallet", "user-agent", "cron", "unit" };
+
 	if (!strcmp(kind, "ip"))
 		return is_ip4(v) ? "ip" : is_ip6(v) ? "ip6" : NULL;
 	if (!strcmp(kind, "domain"))
@@ -103,8 +105,9 @@ static const char *form_of(const char *kind, const char *v)
 		return is_email(v) ? kind : NULL;
 	if (!strcmp(kind, "registry"))
 		return is_registry(v) && has_text(v) ? kind : NULL;
-	if (!strcmp(kind, "path") || !strcmp(kind, "mutex") || !strcmp(kind, "key") || !strcmp(kind, "wallet"))
-		return has_text(v) ? kind : NULL;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		if (!strcmp(kind, texts[i]))
+			return has_text(v) ? texts[i] : NULL;
 	return NULL;
 }
 
@@ -182,6 +185,9 @@ static void add_technique(const struct exporter *x, json_t *list, const char *te
 		json_array_append_new(list, found);
 	}
 	whys = json_object_get(found, "why");
+	json_array_foreach(whys, i, o)
+		if (why && !strcmp(json_string_value(o), why))
+			return;
 	if (why && json_array_size(whys) < 8)
 		json_array_append_new(whys, json_string(why));
 }
@@ -193,6 +199,8 @@ json_t *checked_techniques(const struct exporter *x, const struct piece *p)
 	size_t i;
 
 	json_array_foreach(json_object_get(p->stat, "capabilities"), i, o)
+		add_technique(x, list, jsonio_str(o, "technique"), jsonio_str(o, "name"));
+	json_array_foreach(json_object_get(p->dynamic, "capabilities"), i, o)
 		add_technique(x, list, jsonio_str(o, "technique"), jsonio_str(o, "name"));
 	json_array_foreach(json_object_get(p->stat, "rules"), i, o) {
 		const json_t *meta = json_object_get(o, "meta");

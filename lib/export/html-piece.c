@@ -78,7 +78,10 @@ static void known(struct buf *b, const json_t *stat)
 		if (i >= 4)
 			break;
 		buf_adds(b, "<div><dt>like malware</dt><dd>");
-		html_text(b, json_is_string(o) ? json_string_value(o) : jsonio_str(o, "name") ? jsonio_str(o, "name") : jsonio_str(o, "sha256"), 64);
+		html_text(b, jsonio_str(o, "name"), 64);
+		buf_addf(b, ": %lld functions", (long long)jsonio_int(o, "functions", 0));
+		if (json_is_number(json_object_get(o, "similarity")))
+			buf_addf(b, ", similarity %.2f", jsonio_num(o, "similarity", 0));
 		buf_adds(b, "</dd></div>");
 	}
 }
@@ -144,6 +147,26 @@ static void anomalies(struct buf *b, const json_t *stat)
 	buf_adds(b, "</ul>");
 }
 
+/* unpacked-1 has all that a sample has. */
+static void unpacked(struct buf *b, const json_t *stat)
+{
+	const json_t *u = json_object_get(stat, "unpacked");
+
+	if (!json_is_object(u))
+		return;
+	buf_adds(b, "<section class=\"unpacked\"><h3>What it unpacked</h3><p class=\"note\">");
+	html_text(b, jsonio_str(u, "format"), 40);
+	buf_adds(b, ", <span class=\"code\">");
+	html_text(b, jsonio_str(u, "sha256"), 64);
+	buf_adds(b, "</span></p>");
+	html_sections(b, u);
+	html_graph(b, u);
+	html_functions(b, u);
+	html_imports(b, u);
+	html_strings(b, u);
+	buf_adds(b, "</section>");
+}
+
 void html_piece(struct buf *b, const struct exporter *x, const struct piece *p)
 {
 	const char *path = piece_path(p), *verdict = verdict_names[piece_verdict(p)];
@@ -169,6 +192,7 @@ void html_piece(struct buf *b, const struct exporter *x, const struct piece *p)
 	html_functions(b, p->stat);
 	html_imports(b, p->stat);
 	html_strings(b, p->stat);
+	unpacked(b, p->stat);
 	html_disassembly(b, p);
 	buf_adds(b, "<p class=\"up\"><a href=\"#summary\">Back to the summary</a></p></article>\n");
 }

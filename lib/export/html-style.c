@@ -65,6 +65,7 @@ const char html_style[] =
 ".edge{fill:none;stroke:var(--soft);stroke-width:1.1;opacity:.75}.edge.back{stroke-dasharray:4 3}.tip{fill:var(--soft)}\n"
 ".node text{text-anchor:middle;font-size:11.5px}.node.entry rect{fill:var(--link);stroke:var(--link)}.node.entry text{fill:var(--card)}.node:hover rect{stroke:var(--link)}\n"
 ".l0{fill:var(--bad)}.l1{fill:var(--odd)}.l2{fill:var(--e3)}.l3{fill:var(--e2)}.l4{fill:var(--plain)}.l5{fill:var(--good)}.l6{fill:var(--soft)}\n"
+".unpacked{margin-top:18px;padding-left:16px;border-left:3px solid var(--e3)}\n"
 ".up{margin:16px 0 0;font-size:13px}\n"
 "footer{padding-top:10px!important;padding-bottom:40px!important;color:var(--soft);font-size:13px}\n"
 "@media (max-width:640px){body>header,main,footer{padding:0 12px}.piece{padding:14px}.tally{grid-template-columns:repeat(2,1fr)}h1{font-size:24px}}\n"

@@ -60,12 +60,12 @@ const char *piece_base(const struct piece *p);   /* the last component of it */
 /* ---- checked.c: what a sample says, held against the form it must have ---- */
 
 /* {"kind","value"} of static.json's indicators and of dynamic.json's connections, each once, those alone whose value has its kind's
- * form (RFC 1123 names, numeric addresses, printable URLs ...). kind: path, url, ip, ip6, domain, registry, mutex, email, key, wallet.
+ * form (RFC 1123 names, numeric addresses, printable URLs ...). kind: path, url, ip, ip6, domain, registry, mutex, email, key, wallet, user-agent, cron, unit.
  * New reference. */
 json_t *checked_indicators(const struct piece *p);
 /* "T1234" or "T1234.567". */
 bool checked_technique(const char *s);
-/* The piece's ATT&CK techniques, each once: {"technique","name","tactic","why":[...]} from capabilities and rules. New reference. */
+/* The piece's ATT&CK techniques, each once: {"technique","name","tactic","why":[...]} from capabilities (of the file and of its run) and rules. New reference. */
 json_t *checked_techniques(const struct exporter *x, const struct piece *p);
 
 /* ---- attack.c: names and tactics of ATT&CK's techniques, from rules/attack.json ---- */

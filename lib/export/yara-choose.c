@@ -151,7 +151,25 @@ static bool hex(const json_t *v, uint64_t *out)
 	return true;
 }
 
-/* Where an address stands in the file, by the loadable segments. */
+/* Where an address stands in the file, by a PE file's sections. */
+static bool in_section(const json_t *stat, uint64_t address, uint64_t *offset)
+{
+	const json_t *s;
+	uint64_t at;
+	size_t i;
+
+	json_array_foreach(json_object_get(json_object_get(stat, "pe"), "sections"), i, s) {
+		json_int_t size = jsonio_int(s, "size", 0), from = jsonio_int(s, "offset", -1);
+
+		if (size <= 0 || from < 0 || !hex(json_object_get(s, "addr"), &at) || address < at || address - at >= (uint64_t)size)
+			continue;
+		*offset = (uint64_t)from + (address - at);
+		return true;
+	}
+	return false;
+}
+
+/* The same by an ELF file's loadable segments. */
 static bool in_file(const json_t *stat, uint64_t address, uint64_t *offset)
 {
 	const json_t *s;
@@ -166,7 +184,7 @@ static bool in_file(const json_t *stat, uint64_t address, uint64_t *offset)
 		*offset = (uint64_t)from + (address - at);
 		return true;
 	}
-	return false;
+	return in_section(stat, address, offset);
 }
 
 /* x86: distances of calls and jumps, and addresses relative to the next instruction, are the linker's. Whatever only looks like one is
@@ -214,6 +232,8 @@ static json_int_t worth(const json_t *f)
 	const char *name = jsonio_str(f, "name");
 	json_int_t size = jsonio_int(f, "size", 0);
 
+	if (jsonio_str(f, "known") && !strcmp(jsonio_str(f, "known"), "goodware"))
+		return 0;
 	/* Names that begin so are the C library's start-up code; very long functions are tables of an interpreter or unrolled. */
 	if ((name && is_everybodys(name)) || size < (json_int_t)(SKIPPED + YARA_WINDOW) || size > 16384)
 		return 0;
@@ -227,7 +247,7 @@ void yara_choose_code(struct yara_choice *c, const json_t *stat, int body)
 	json_int_t last = INT64_MAX;
 	size_t i;
 
-	if (body < 0 || !format || (strcmp(format, "elf64-x86-64") && strcmp(format, "elf32-i386")))
+	if (body < 0 || !format || (!strstr(format, "x86-64") && !strstr(format, "i386")))
 		return;
 	/* By falling worth; of equals one is enough. */
 	for (size_t tries = 0; tries < 4 * YARA_CODES && c->codes < YARA_CODES; tries++) {

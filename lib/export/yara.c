@@ -135,7 +135,7 @@ static int add_rule(struct exporter *x, const struct piece *p, struct yara_choic
 
 static int yara_piece(struct exporter *x, const struct piece *p, struct err *e)
 {
-	const json_t *decoded = json_object_get(json_object_get(p->stat, "unpack"), "strings");
+	const json_t *decoded = json_object_get(json_object_get(p->stat, "unpack"), "strings"), *unpacked = json_object_get(p->stat, "unpacked");
 	struct yara_choice c = { 0 };
 	int rc;
 
@@ -145,9 +145,10 @@ static int yara_piece(struct exporter *x, const struct piece *p, struct err *e)
 	yara_choose_code(&c, p->stat, p->body);
 	rc = add_rule(x, p, &c, false, e);
 	yara_choice_free(&c);
-	if (rc || !json_array_size(decoded))
+	if (rc || (!json_array_size(decoded) && !json_array_size(json_object_get(unpacked, "strings"))))
 		return rc;
 	yara_choose_strings(&c, decoded, p->stat);
+	yara_choose_strings(&c, json_object_get(unpacked, "strings"), unpacked);
 	rc = add_rule(x, p, &c, true, e);
 	yara_choice_free(&c);
 	return rc;
