@@ -129,6 +129,21 @@ sample() {
 	run -1 "$LIBEXEC/helper-yara" "$(stat -c %s out.yar)" "$(stat -c %s other)" 3<both
 }
 
+@test "yara: strings of all bytes there are stand in their quotes" {
+	mkdir p
+	printf '#!/bin/sh\nsay "one \\ and */ the end" }\n\\x41\\ three "quoted" words // here\ntab\tand caf\303\251 \377 of the fourth\nrule x { condition: true }\n' >p/body
+	sha=$(sha256sum <p/body | cut -c1-64)
+	echo '{"sha256":"'"$sha"'","kind":"script","size":120,"paths":["/x/*/ rule y"]}' >p/about.json
+	echo '{"verdict":"malicious","score":60,"reasons":[]}' >p/verdict.json
+	jq -n '{format: "script", strings: [{text: "say \"one \\ and */ the end\" }"}, {text: "\\x41\\ three \"quoted\" words // here"},
+		{text: "tab\tand café \uf7ff of the fourth"}, {text: "rule x { condition: true }"}]}' >p/static.json
+	make_case p | mnicter export -f yara >out.yar
+	grep -q 'proven = true' out.yar
+	[ "$(grep -c '^rule' out.yar)" -eq 1 ] && grep -q '^rule muss__rule_y_' out.yar
+	grep -qF '\x09and caf\xc3\xa9 \xff of' out.yar
+	[ "$(grep -c '^		.s[0-9]' out.yar)" -eq 4 ]
+}
+
 @test "yara: what a lying analysis chose is not written as a rule" {
 	sample p resident.c malicious
 	# Code that stands outside the file: the strings are left.
