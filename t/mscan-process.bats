@@ -393,6 +393,16 @@ gone() {
 	gone
 }
 
+@test "a script that was read from a pipe: memory that looks like many buffers, and many children, do not hold the scan up" {
+	local line='while :; do tail -f /dev/null; done'
+	pipes=0
+	# each element a chunk of its own, longer than the line that was read last; none has a child's name in it
+	piped "mapfile a < <(yes $(printf 'a%.0s' {1..60}) | head -n 200000)"$'\n'"for i in {1..150}; do sleep 100 & done"$'\n'"echo ready"$'\n'"$line"$'\n' bash
+	(ulimit -t 10; scan -p "$pid")
+	jq -es 'any(.kind == "script" and any(.signs[]; .name == "script-piped"))' x/code/*/about.json
+	gone
+}
+
 @test "a script that came as a descriptor, which is closed by now" {
 	mkfifo rest
 	printf '%s\n' '$| = 1; print "ready\n"; open(F, "<", "rest"); <F>;' >s.pl

@@ -14,6 +14,7 @@
 #define PAGE 4096u
 #define CAP_HELD_MEMORY (64 * MIB)    /* of one interpreter's data that is looked through; they have 1 to 10 when they begin */
 #define CAP_HELD (1 * MIB)            /* of a buffer: the largest met has 64 KiB */
+#define CAP_CHILDREN 16u              /* a shell has one in the foreground, and some behind it */
 #define LEAST 8u                      /* bytes of text: "sleep 9\n" */
 #define IO_MAGIC 0xfbad0000u          /* libio.h: _IO_MAGIC */
 
@@ -22,6 +23,7 @@ enum { FILE_READ_BASE = 24, FILE_BUF_BASE = 56, FILE_BUF_END = 64, FILE_FILENO =
 /* Writable private data that is present, without gaps. */
 struct range { uint64_t start; struct buf bytes; bool heap; };
 struct data { struct range *range; size_t count; uint64_t total; };
+struct children { char *name[CAP_CHILDREN]; size_t count; };
 struct text { uint64_t at; const unsigned char *p; size_t n; };
 
 static bool is_text(unsigned char c)
@@ -95,17 +97,26 @@ static uint64_t word_at(const unsigned char *p)
 	return v;
 }
 
-/* What is at that address; NULL: not among the data. */
+/* What is at that address; NULL: not among the data. Ranges stand in order, as the kernel lists them; a hostile heap has thousands,
+ * and asks as often. */
 static const unsigned char *at_address(const struct data *d, uint64_t at, size_t *left)
 {
-	size_t i;
+	size_t low = 0, high = d->count;
+	const struct range *r;
 
-	for (i = 0; i < d->count; i++)
-		if (at >= d->range[i].start && at - d->range[i].start < d->range[i].bytes.len) {
-			*left = d->range[i].bytes.len - (size_t)(at - d->range[i].start);
-			return d->range[i].bytes.p + (at - d->range[i].start);
-		}
-	return NULL;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (d->range[middle].start <= at)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	r = low ? &d->range[low - 1] : NULL;
+	if (!r || at - r->start >= r->bytes.len)
+		return NULL;
+	*left = r->bytes.len - (size_t)(at - r->start);
+	return r->bytes.p + (at - r->start);
 }
 
 /* The buffer of standard input, when this is its FILE. */
@@ -130,10 +141,12 @@ static bool from_stdio(const struct data *d, struct text *t)
 {
 	size_t i, at;
 
-	for (i = 0; i < d->count; i++)
+	for (i = 0; i < d->count; i++) {
+		watch_beat();
 		for (at = 0; at + FILE_BYTES <= d->range[i].bytes.len; at += 8)
 			if (file_text(d, d->range[i].bytes.p + at, t))
 				return true;
+	}
 	return false;
 }
 
@@ -160,34 +173,56 @@ static bool power_of_two(size_t n, size_t least)
 	return n >= least && !(n & (n - 1));
 }
 
-/* A command of its own that the process waits for stands in the line that it read last. */
-static bool names_child(const struct proc *proc, const unsigned char *p, size_t n)
+/* The name of a child's program, as it was called; NULL: it has none. */
+static char *child_name(const struct host *h, pid_t pid)
 {
-	struct buf children = { 0 }, args = { 0 };
+	struct proc child = { 0 };
+	const char *base, *arg;
+	char number[16], *name = NULL;
+
+	snprintf(number, sizeof(number), "%d", (int)pid);
+	child.pid = pid;
+	child.dir = openat(h->proc, number, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (child.dir < 0)
+		return NULL;
+	if (proc_memory_text(&child, "cmdline", &child.cmdline) > 0) {
+		arg = buf_str(&child.cmdline);
+		base = strrchr(arg, '/');
+		base = base ? base + 1 : arg;
+		name = *base ? buf_strdup(base) : NULL;
+	}
+	proc_close(&child);
+	return name;
+}
+
+/* Asked once: what the heap holds is looked through for them as often as it likes. */
+static void load_children(const struct host *h, const struct proc *proc, struct children *c)
+{
+	struct buf text = { 0 };
 	char name[64], *at, *end;
-	const char *base;
-	bool is = false;
 
 	snprintf(name, sizeof(name), "task/%d/children", (int)proc->pid);
-	if (io_slurp_at(proc->dir, name, CAP_SLURP, &children) <= 0)
-		goto out;
-	for (at = (char *)children.p; !is; at = end) {
-		long pid = strtol(at, &end, 10);
+	if (io_slurp_at(proc->dir, name, CAP_SLURP, &text) > 0)
+		for (at = (char *)text.p; c->count < CAP_CHILDREN; at = end) {
+			long pid = strtol(at, &end, 10);
 
-		if (end == at)
-			break;
-		snprintf(name, sizeof(name), "/proc/%ld/cmdline", pid);
-		buf_clear(&args);
-		if (io_slurp_at(AT_FDCWD, name, CAP_SLURP, &args) <= 0)
-			continue;
-		base = strrchr(buf_str(&args), '/');
-		base = base ? base + 1 : buf_str(&args);
-		is = *base && memmem(p, n, base, strlen(base));
-	}
-out:
-	buf_free(&children);
-	buf_free(&args);
-	return is;
+			if (end == at)
+				break;
+			c->name[c->count] = child_name(h, (pid_t)pid);
+			c->count += c->name[c->count] != NULL;
+		}
+	buf_free(&text);
+}
+
+/* A command of its own that the process waits for stands in the line that it read last. */
+static bool names_child(const struct children *c, const unsigned char *p, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < c->count; i++)
+		if (memmem(p, n, c->name[i], strlen(c->name[i])))
+			return true;
+	return false;
 }
 
 /* By blocks into a buffer, byte by byte, through a buffer among others in the heap; or only through stdio, whose output would be
@@ -195,7 +230,7 @@ out:
 enum way { BLOCKS, LINES, HEAP, STDIO };
 
 /* May the text that begins there be the buffer? */
-static bool fits(const struct proc *proc, const struct data *d, enum way way, const struct range *r, size_t at, size_t n)
+static bool fits(const struct children *c, const struct data *d, enum way way, const struct range *r, size_t at, size_t n)
 {
 	size_t chunk;
 
@@ -204,14 +239,14 @@ static bool fits(const struct proc *proc, const struct data *d, enum way way, co
 	chunk = r->heap ? chunk_of(d, r, at) : 0;
 	switch (way) {
 	case BLOCKS: return !r->heap || (power_of_two(chunk, 1024) && n <= chunk);
-	case LINES: return chunk >= n && names_child(proc, r->bytes.p + at, n);
+	case LINES: return chunk >= n && names_child(c, r->bytes.p + at, n);
 	case HEAP: return power_of_two(chunk, 4096) && n <= chunk;
 	case STDIO: break;
 	}
 	return false;
 }
 
-static bool from_data(const struct proc *proc, const struct data *d, enum way way, struct text *best)
+static bool from_data(const struct children *c, const struct data *d, enum way way, struct text *best)
 {
 	size_t i, at, n;
 
@@ -219,9 +254,10 @@ static bool from_data(const struct proc *proc, const struct data *d, enum way wa
 	for (i = 0; way != STDIO && i < d->count; i++) {
 		const struct range *r = &d->range[i];
 
+		watch_beat();
 		for (at = 0; at < r->bytes.len; at += n < 16 ? 16 : (n + 15) & ~(size_t)15) {
 			n = text_length(r->bytes.p + at, r->bytes.len - at);
-			if (n <= best->n || !fits(proc, d, way, r, at, n))
+			if (n <= best->n || !fits(c, d, way, r, at, n))
 				continue;
 			*best = (struct text){ r->start + at, r->bytes.p + at, n };
 			if (way == HEAP)   /* what it read first was read before it wrote anything */
@@ -241,19 +277,25 @@ static enum way way_of(const char *name)
 	return strstr(name, "bash") ? LINES : BLOCKS;
 }
 
-bool held_text(const struct proc *proc, const char *interpreter, struct buf *out, uint64_t *address)
+bool held_text(const struct host *h, const struct proc *proc, const char *interpreter, struct buf *out, uint64_t *address)
 {
+	enum way way = way_of(interpreter);
+	struct children c = { .count = 0 };
 	struct data d = { 0 };
 	struct text t;
 	bool is;
 	size_t i;
 
 	load(proc, &d);
-	is = from_stdio(&d, &t) || from_data(proc, &d, way_of(interpreter), &t);
+	if (way == LINES)
+		load_children(h, proc, &c);
+	is = from_stdio(&d, &t) || from_data(&c, &d, way, &t);
 	if (is) {
 		buf_add(out, t.p, t.n < CAP_HELD ? t.n : CAP_HELD);
 		*address = t.at;
 	}
+	while (c.count)
+		free(c.name[--c.count]);
 	for (i = 0; i < d.count; i++)
 		buf_free(&d.range[i].bytes);
 	free(d.range);

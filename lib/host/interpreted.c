@@ -156,7 +156,7 @@ static int take_read(struct run *r, struct piece **p)
 	uint64_t at = 0;
 	int rc;
 
-	if (held_text(r->proc, r->name, &text, &at)) {
+	if (held_text(r->h, r->proc, r->name, &text, &at)) {
 		rc = take_text(r, buf_str(&text), text.len, "buffer", p);
 		if (*p)
 			piece_sign(r->h, *p, "script-piped", "process %d (%s) read its script from a pipe; this stands in its buffer at %llx",

@@ -247,7 +247,7 @@ char *script_text(char *const *argv, size_t argc, const char *interpreter);
 /* ---- held.c: what an interpreter read from a pipe, in its own buffer ---- */
 
 /* The text, of which the beginning may be gone and what follows may be older. False: none that is sure enough. */
-bool held_text(const struct proc *proc, const char *interpreter, struct buf *out, uint64_t *address);
+bool held_text(const struct host *h, const struct proc *proc, const char *interpreter, struct buf *out, uint64_t *address);
 
 /* ---- interpreted.c: the code that an interpreter's process is about ---- */
 
