@@ -100,8 +100,10 @@ found() { cat x/code/*/about.json | jq -r '.signs[].name | select(startswith("in
 	for how in gzip xz 'zstd -q' 'lz4 -l -q'; do
 		{
 			early && archive | $how && head -c 512 /dev/zero && (cd j && bsdtar -cf - --format newc first) | $how
-			(cd k && bsdtar -cf - --format newc second) | sed 's/070701/070702/'
 		} >r/boot/initrd.img-6
+		# it begins at a multiple of four
+		truncate -s %4 r/boot/initrd.img-6
+		(cd k && bsdtar -cf - --format newc second) | sed 's/070701/070702/' >>r/boot/initrd.img-6
 		scan
 		[ "$(found)" = ' 2 initramfs-unexplained ' ] || { echo "# $how: $(found)"; cat x/code/*/about.json | grep initramfs-unread; false; }
 		for n in j/first k/second; do cmp "x/code/$(sha "$n")/body" "$n"; done
@@ -180,13 +182,14 @@ found() { cat x/code/*/about.json | jq -r '.signs[].name | select(startswith("in
 	(cd i && bsdtar -cf - --format odc afirst) >r/boot/initrd-odc
 	{ printf '07070100000001000081a4'; head -c 500 /dev/zero | tr '\0' z; } >r/boot/initrd-header
 	archive --gzip | gzip >r/boot/initrd-twice
+	{ printf '\0'; archive; } >r/boot/initrd-askew
 	printf '07070100000001000081ed00000000000000000000000100000000ffffffff0000000000000000000000000000000000000005%s' "00000000name" >r/boot/initrd-huge
 	echo 'sums and the like are none' >r/boot/initrd.img-6.sha256
 	scan
-	for n in cut torn behind odc header twice huge; do
+	for n in cut torn behind odc header twice huge askew; do
 		about "$(sha r/boot/initrd-$n)" '.paths == ["/boot/initrd-'"$n"'"] and any(.signs[]; .name == "initramfs-unread")'
 	done
-	[ "$(found)" = ' 1 initramfs-unexplained 7 initramfs-unread ' ]
+	[ "$(found)" = ' 1 initramfs-unexplained 8 initramfs-unread ' ]
 	# what stood before the damage counts
 	about "$(sha i/afirst)" '.sightings | map(.file) | index("/boot/initrd-behind") and index("/boot/initrd.img-6")'
 }

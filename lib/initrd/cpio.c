@@ -9,7 +9,7 @@
 #define TYPE 0170000u
 #define REGULAR 0100000u
 
-enum { MODE = 1, SIZE = 6, NAME_SIZE = 11, FIELDS = 13 };
+enum { MODE = 1, LINKS = 4, SIZE = 6, NAME_SIZE = 11, FIELDS = 13 };
 
 /* True while there are bytes; *bad when they cannot be had. */
 static bool fill(struct initrd_bytes *b, bool *bad, struct err *e)
@@ -58,7 +58,7 @@ static int get(struct initrd_bytes *b, void *to, size_t n, struct err *e)
 	return 0;
 }
 
-/* To a multiple of four, from where the archive's run began. The end may be missing there. */
+/* To a multiple of four, as the image counts, or a compressed run. The end may be missing there. */
 static int pad(struct initrd_bytes *b, struct err *e)
 {
 	bool bad = false;
@@ -145,6 +145,7 @@ static int member(struct initrd_bytes *b, uint64_t *count, const struct initrd_s
 	char header[HEADER], name[CAP_NAME + 1];
 	uint32_t v[FIELDS];
 	struct initrd_file f = { .path = name };
+	bool trailer;
 	unsigned i;
 
 	if (get(b, header, sizeof(header), e) < 0)
@@ -159,11 +160,13 @@ static int member(struct initrd_bytes *b, uint64_t *count, const struct initrd_s
 	if (get(b, name, v[NAME_SIZE], e) < 0 || pad(b, e) < 0)
 		return -1;
 	name[v[NAME_SIZE]] = '\0';
+	trailer = !strcmp(name, "TRAILER!!!");
 	clean(name);
 	f.mode = v[MODE] & 07777;
 	f.size = v[SIZE];
-	/* of hard links the last one bears the bytes */
-	if ((v[MODE] & TYPE) != REGULAR || !strcmp(name, "TRAILER!!!"))
+	f.linked = v[LINKS] > 1;
+	/* of hard links one bears the bytes, mostly the last */
+	if ((v[MODE] & TYPE) != REGULAR || trailer)
 		return skip(b, f.size, e) < 0 ? -1 : pad(b, e);
 	f.number = (*count)++;
 	return data(b, &f, sink, e) < 0 ? -1 : pad(b, e);
@@ -176,7 +179,7 @@ int cpio_read(struct initrd_bytes *b, uint64_t *count, const struct initrd_sink 
 	while (fill(b, &bad, e)) {
 		if (!*b->p)
 			advance(b, 1);
-		else if (*b->p != '0')
+		else if (*b->p != '0' || b->taken % 4)   /* the kernel takes it there for a compression that it does not know */
 			return 0;
 		else if (member(b, count, sink, e) < 0)
 			return -1;

@@ -42,11 +42,11 @@ int image_read(const void *image, size_t n, const struct initrd_sink *sink, stru
 	size_t at = 0, used;
 
 	while (at < n) {
-		struct initrd_bytes b = { .p = p + at, .n = n - at };
+		struct initrd_bytes b = { .p = p + at, .n = n - at, .taken = at };
 
 		if (cpio_read(&b, &number, sink, e) < 0)
 			return -1;
-		at += (size_t)b.taken;
+		at = (size_t)b.taken;
 		if (at >= n)
 			break;
 		if (compressed(p + at, n - at, &left, &number, sink, &used, e) < 0)

@@ -18,6 +18,7 @@ struct initrd_file {
 	const char *path;         /* from the root on, without "/" before it, "." and ".." taken away */
 	unsigned mode;
 	uint64_t size;
+	bool linked;              /* it has other names as well, which bear no bytes here: any of them may be one that runs */
 };
 /* Each may be NULL. part: p NULL once behind the last byte. */
 struct initrd_sink {
@@ -34,7 +35,7 @@ struct initrd_bytes {
 	ssize_t (*next)(void *ctx, const void **p, struct err *e);
 	const unsigned char *p;   /* what was not taken of the last ones */
 	size_t n;
-	uint64_t taken;
+	uint64_t taken;           /* of the image, or of the compressed run: names and bytes begin at multiples of four of it */
 };
 /* Reads archives until the bytes end, or something else than zeros and an archive stands there (0; *number grows). -1 (65): damaged. */
 int cpio_read(struct initrd_bytes *b, uint64_t *number, const struct initrd_sink *sink, struct err *e);
@@ -53,8 +54,8 @@ int image_read(const void *p, size_t n, const struct initrd_sink *sink, struct e
 
 #define INITRD_KEPT (64 * KIB)    /* of its beginning */
 
-/* Does a file of this name, mode and beginning run at start, or is it read by what runs? */
-bool likeness_runs(const char *path, unsigned mode, const void *p, size_t n);
+/* Does a file of this name, mode and beginning run at start, or is it read by what runs? Of path, mode and linked; its head's n bytes. */
+bool likeness_runs(const struct initrd_file *f, const void *p, size_t n);
 /* "elf", "module" (of the kernel), "script" (it names its interpreter), "settings" (variables that make nothing run, and nothing
  * else), "order" (a list of scripts as initramfs-tools writes it), "text", "data". whole: the bytes are all of it. */
 const char *likeness_of(const char *path, const void *p, size_t n, bool whole);

@@ -3,13 +3,15 @@
 
 #include <string.h>
 
-/* Read as commands or rules by initramfs-tools' and dracut's scripts, udev, modprobe, the loader or systemd; below /usr as well. */
+/* Read as commands or rules by initramfs-tools' and dracut's scripts (cryptsetup's, live-boot's and ZFS's among them), udev, modprobe,
+ * the loader or systemd; below /usr as well. */
 static const char *const read_there[] = {
 	"scripts/", "conf/", "hooks/", "bin/", "sbin/", "lib/dracut/", "lib/modprobe.d/", "etc/modprobe.d/", "run/modprobe.d/",
 	"lib/udev/rules.d/", "etc/udev/rules.d/", "run/udev/rules.d/", "etc/ld.so.preload", "etc/profile", "etc/systemd/system/",
-	"lib/systemd/system/", "run/systemd/system/", "etc/cmdline.d/", "etc/conf.d/", "root/.profile",
+	"lib/systemd/system/", "run/systemd/system/", "etc/cmdline.d/", "etc/conf.d/", "root/.profile", "var/lib/dracut/hooks/",
+	"lib/cryptsetup/", "lib/live/", "etc/zfs/", "etc/default/zfs",
 };
-/* Of kmod and udev: read through, and nothing but tables. */
+/* Of kmod and udev, in their folders: read through, and nothing but tables. */
 static const char *const tables[] = { ".bin", ".dep", ".alias", ".symbols", ".softdep", ".builtin", ".order", ".modinfo" };
 
 static bool ends(const char *s, const char *end)
@@ -28,24 +30,27 @@ static bool is_table(const char *path)
 {
 	size_t i;
 
+	if (strncmp(path, "lib/modules/", 12) != 0 && strncmp(path, "lib/udev/", 9) != 0 && strncmp(path, "etc/udev/", 9) != 0)
+		return false;
 	for (i = 0; i < sizeof(tables) / sizeof(*tables); i++)
 		if (ends(path, tables[i]))
 			return true;
 	return false;
 }
 
-bool likeness_runs(const char *path, unsigned mode, const void *p, size_t n)
+bool likeness_runs(const struct initrd_file *f, const void *p, size_t n)
 {
+	const char *path = f->path;
 	size_t i;
 
 	if (!strncmp(path, "usr/", 4))
 		path += 4;
-	if (is_module(path) || (n >= 2 && !memcmp(p, "#!", 2)) || (n >= 4 && !memcmp(p, "\177ELF", 4)))
+	if (f->linked || is_module(path) || (n >= 2 && !memcmp(p, "#!", 2)) || (n >= 4 && !memcmp(p, "\177ELF", 4)))
 		return true;
 	for (i = 0; i < sizeof(read_there) / sizeof(*read_there); i++)
 		if (!strncmp(path, read_there[i], strlen(read_there[i])))
 			return true;
-	return mode & 0111 && !is_table(path);
+	return f->mode & 0111 && !is_table(path);
 }
 
 static const char *line_end(const char *p, const char *end)
@@ -83,22 +88,24 @@ static bool harmless(const char *name, size_t n)
 /* NAME=value, perhaps with "export" before it and quotes around the value. */
 static bool setting(const char *p, const char *end)
 {
-	const char *equals;
+	const char *equals, *more;
 
 	if (end - p > 7 && !memcmp(p, "export ", 7))
 		p += 7;
 	equals = memchr(p, '=', (size_t)(end - p));
 	if (!equals)
 		return harmless(p, (size_t)(end - p));
+	/* a script of this name is read as commands: of another folder, too */
+	more = equals - p == 4 && !memcmp(p, "BOOT", 4) ? "_-" : "/_.,:+-@%= ";
 	p = harmless(p, (size_t)(equals - p)) ? equals + 1 : NULL;
 	if (!p)
 		return false;
 	if (end - p >= 2 && (*p == '"' || *p == '\'') && end[-1] == *p) {
 		p++;
 		end--;
-		return only(p, end, "/_.,:+-@%= ");
+		return only(p, end, more);
 	}
-	return only(p, end, "/_.,:+-@%=");
+	return !memchr(p, ' ', (size_t)(end - p)) && only(p, end, more);
 }
 
 /* A script of the image, by its name, as initramfs-tools calls it; or what it reads behind each. */

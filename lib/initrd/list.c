@@ -16,7 +16,6 @@ struct listing {
 static void begin(void *ctx, const struct initrd_file *f)
 {
 	struct listing *l = ctx;
-
 	char none[DIGEST_HEX];
 
 	(void)f;
@@ -35,7 +34,7 @@ static void ask(struct listing *l, const struct initrd_file *f)
 	if (l->asked)
 		return;
 	l->asked = true;
-	l->runs = f->size && likeness_runs(f->path, f->mode, l->head.p, l->head.len);
+	l->runs = f->size && likeness_runs(f, l->head.p, l->head.len);
 	if (l->runs && json_array_size(l->files) >= INITRD_LISTED) {
 		l->more = true;
 		l->runs = false;

@@ -6,11 +6,11 @@
 #include "initrd/initrd.h"
 
 /* One file as an archive in the new ASCII format. */
-static void add(struct buf *b, const char *name, unsigned mode, const char *data)
+static void add_linked(struct buf *b, const char *name, unsigned mode, unsigned links, const char *data)
 {
 	size_t n = strlen(data);
 
-	buf_addf(b, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", 1u, mode, 0u, 0u, 1u, 0u, (unsigned)n, 0u, 0u, 0u, 0u,
+	buf_addf(b, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", 1u, mode, 0u, 0u, links, 0u, (unsigned)n, 0u, 0u, 0u, 0u,
 	         (unsigned)strlen(name) + 1, 0u);
 	buf_add(b, name, strlen(name) + 1);
 	while (b->len % 4)
@@ -18,6 +18,11 @@ static void add(struct buf *b, const char *name, unsigned mode, const char *data
 	buf_add(b, data, n);
 	while (b->len % 4)
 		buf_addc(b, '\0');
+}
+
+static void add(struct buf *b, const char *name, unsigned mode, const char *data)
+{
+	add_linked(b, name, mode, 1, data);
 }
 
 static void lists(const struct buf *b, const char *want, const char *name)
@@ -80,6 +85,35 @@ static void archives(void)
 	buf_free(&out);
 }
 
+/* What the kernel reads otherwise than one may think. */
+static void kernel_ways(void)
+{
+	/* a zero by gzip -n: what follows its 21 bytes stands askew */
+	static const char zero[] = "\x1f\x8b\x08\0\0\0\0\0\0\x03\x63\0\0\x8d\xef\x02\xd2\x01\0\0\0";
+	struct buf b = { 0 };
+
+	add(&b, "x/../TRAILER!!!", 0100755, "#!/bin/sh\n");
+	lists(&b, "0:TRAILER!!!:script", "kernel: only the very name ends an archive");
+	b.len = 0;
+	add_linked(&b, "scripts/init-top/x", 0100644, 2, "");
+	add_linked(&b, "lib/firmware/x", 0100644, 2, "x\n");
+	lists(&b, "1:lib/firmware/x:text", "kernel: the bytes are those of all hard links");
+	b.len = 0;
+	buf_add(&b, zero, 21);
+	buf_add(&b, "\0\0\0", 3);
+	add(&b, "init", 0100755, "#!/bin/sh\n");
+	add(&b, "sh", 0100755, "#!/bin/sh\nx");
+	lists(&b, "0:init:script 1:sh:script", "kernel: behind a compressed run it counts on from the image's begin");
+	buf_free(&b);
+}
+
+static bool runs(const char *path, unsigned mode)
+{
+	const struct initrd_file f = { .path = path, .mode = mode };
+
+	return likeness_runs(&f, "x", 1);
+}
+
 /* One byte, "a\n" in its smallest streams; each with other bytes behind it. */
 static void extents(void)
 {
@@ -102,6 +136,7 @@ static void extents(void)
 int main(void)
 {
 	archives();
+	kernel_ways();
 	extents();
 	like("conf/a", "# x\n\nRESUME=\"UUID=a-b\"\nexport MODULES\n", "settings");
 	like("conf/a", "RESUME=`x`\n", "text");
@@ -115,7 +150,12 @@ int main(void)
 	like("a/ORDER", "/opt/a/b \"$@\"\n", "text");
 	like("a/ORDER", "/scripts/a/b \"$@\" &\n", "text");
 	like("lib/x.ko.zst", "x", "module");
-	OK(likeness_runs("usr/lib/udev/rules.d/x", 0644, "x", 1) && likeness_runs("x/y", 0755, "x", 1) && likeness_runs("a.ko", 0644, "x", 1), "what runs");
-	OK(!likeness_runs("usr/lib/modules/6/modules.dep.bin", 0755, "x", 1) && !likeness_runs("etc/fstab", 0644, "x", 1), "what does not run");
+	like("conf/a", "BOOT=nfs\n", "settings");
+	like("conf/a", "BOOT=../lib/x\n", "text");
+	like("conf/a", "BOOT=\"../lib/x\"\n", "text");
+	OK(runs("usr/lib/udev/rules.d/x", 0644) && runs("x/y", 0755) && runs("a.ko", 0644), "what runs");
+	OK(runs("usr/lib/cryptsetup/functions", 0644) && runs("lib/live/boot/x", 0644) && runs("etc/zfs/zfs-functions", 0644), "what scripts read as commands runs");
+	OK(!runs("usr/lib/modules/6/modules.dep.bin", 0755) && !runs("etc/fstab", 0644), "what does not run");
+	OK(runs("a/b.bin", 0755), "a table of modules stands among them");
 	return unit_end();
 }
