@@ -194,6 +194,34 @@ found() { cat x/code/*/about.json | jq -r '.signs[].name | select(startswith("in
 	about "$(sha i/afirst)" '.sightings | map(.file) | index("/boot/initrd-behind") and index("/boot/initrd.img-6")'
 }
 
+@test "initramfs: what the kernel would unpack is not passed over, though we cannot" {
+	printf '#!/bin/sh\necho first\n' >i/afirst
+	{ printf '\0'; head -c 511 /dev/zero; archive --gzip; } >r/boot/initrd-zeros
+	{ printf '\0\0'; archive --gzip; } >r/boot/initrd-two
+	{ printf '\x89LZO\0\r\n\x1a\n'; head -c 3000 /dev/urandom; } >r/boot/initrd-lzo
+	# another size of the dictionary
+	archive --lzma >l
+	{ printf '\x5d\0\0\x10\0'; tail -c +6 l; } >r/boot/initrd-lzma
+	scan
+	[ "$(found)" = ' 1 initramfs-unexplained 1 initramfs-unread ' ] || { found; false; }
+	about "$(sha r/boot/initrd-lzo)" 'any(.signs[]; .name == "initramfs-unread")'
+	about "$(sha i/afirst)" '[.sightings[].file] | sort == ["/boot/initrd-lzma","/boot/initrd-two","/boot/initrd-zeros"]'
+}
+
+@test "initramfs: what an image holds many times is looked up once" {
+	mkdir -p b/bin b/libexec/muss r/usr/lib/modules/6/kernel
+	cp "$BIN/mscan" b/bin/
+	cp "$LIBEXEC/helper-initrd" b/libexec/muss/real
+	export MUSS_SHARE=$ROOT/rules
+	printf '#!/bin/sh\necho "asked $*" >>%s/log\nexec %s/b/libexec/muss/real "$@"\n' "$TMP" "$TMP" >b/libexec/muss/helper-initrd
+	chmod 755 b/libexec/muss/helper-initrd
+	head -c 5000 /dev/urandom >i/usr/lib/modules/6/kernel/x.ko
+	xz -c i/usr/lib/modules/6/kernel/x.ko | owned /usr/lib/modules/6/kernel/x.ko.xz
+	(cd i && bsdtar -cf - --format newc usr/lib/modules/6/kernel/x.ko{,,,,,}) >r/boot/initrd.img-6
+	b/bin/mscan -q -R r -o c.case
+	[ "$(cat log)" = $'asked \nasked digest' ] || { cat log; false; }
+}
+
 @test "initramfs: names that lead out of the image lead nowhere" {
 	printf '#!/bin/sh\nout\n' >i/aaaaa
 	archive | sed 's|aaaaa|../..|' >r/boot/initrd.img-6

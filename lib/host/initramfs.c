@@ -35,14 +35,17 @@ struct image {
 	struct stat st;
 	char sha256[DIGEST_HEX];
 	json_t *found;            /* {"files":[...],"problem"?}: what is not explained */
+	json_t *explained;        /* by the machine's own files: once is enough of what an image holds a thousand times */
 };
 
-/* What no boot loader would take for an image lies beside some: sums, signatures. */
+/* What the kernel would not take for an image lies beside some: sums, signatures. It skips zeros, and knows more compressions than
+ * we do: such a one is told as unread. */
 static bool is_image(int fd)
 {
 	static const struct { size_t n; const char *bytes; } magic[] = {
-		{ 5, "07070" }, { 2, "\x1f\x8b" }, { 3, "BZh" }, { 5, "\xfd" "7zXZ" }, { 3, "\x5d\0\0" }, { 4, "\x02\x21\x4c\x18" },
-		{ 4, "\x04\x22\x4d\x18" }, { 4, "\x28\xb5\x2f\xfd" }, { 4, "\0\0\0\0" },
+		{ 5, "07070" }, { 2, "\x1f\x8b" }, { 3, "BZh" }, { 5, "\xfd" "7zXZ" }, { 2, "\x5d\0" }, { 4, "\x02\x21\x4c\x18" },
+		{ 4, "\x04\x22\x4d\x18" }, { 4, "\x28\xb5\x2f\xfd" }, { 4, "\x89LZO" },
+		{ 1, "\0" },
 	};
 	char head[8] = "";
 	size_t i;
@@ -158,14 +161,27 @@ static bool sound(const json_t *file)
 	return sha256 && digest_ok(sha256) && jsonio_str(file, "path") && jsonio_str(file, "like");
 }
 
+/* By the machine's own file, which a package vouches for? Where none does, the file is told where that stands. */
+static bool vouched(struct image *m, json_t *file)
+{
+	char path[PATH_MAX], *key = buf_printf("%s %s", jsonio_str(file, "sha256"), jsonio_str(file, "path"));
+	bool owned = json_object_get(m->explained, key) != NULL;
+
+	if (!owned && installed(m, file, path, &owned) && !owned)
+		json_object_set_new(file, "installed", jsonio_name(path));
+	if (owned)
+		json_object_set_new(m->explained, key, json_true());
+	free(key);
+	return owned;
+}
+
 /* Keeps of the helper's list what no package explains. */
 static void sift(struct image *m, const json_t *list)
 {
 	json_t *kept = jsonio_array(m->found, "files"), *o;
-	char path[PATH_MAX];
-	bool owned;
 	size_t i;
 
+	m->explained = json_object();
 	json_array_foreach(json_object_get(list, "files"), i, o) {
 		watch_beat();
 		if (!sound(o) || !jsonio_str(o, "md5") || generated(o))
@@ -174,12 +190,8 @@ static void sift(struct image *m, const json_t *list)
 			m->all->sums = sums_load(m->h->dpkg);
 		if (sums_has(m->all->sums, jsonio_str(o, "md5")))
 			continue;
-		owned = false;
-		if (installed(m, o, path, &owned)) {
-			if (owned)
-				continue;
-			json_object_set_new(o, "installed", jsonio_name(path));
-		}
+		if (vouched(m, o))
+			continue;
 		if (json_array_size(kept) >= CAP_FOUND) {
 			json_object_set_new(m->found, "problem", json_sprintf("it holds more than %u files that no package explains", CAP_FOUND));
 			break;
@@ -187,6 +199,7 @@ static void sift(struct image *m, const json_t *list)
 		json_object_del(o, "md5");
 		json_array_append(kept, o);
 	}
+	json_decref(m->explained);
 }
 
 /* 0, or -1: nothing was found out. */
