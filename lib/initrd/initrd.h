@@ -10,6 +10,7 @@
 
 #define INITRD_MOST (8 * GIB)     /* of what an image may unpack to: the largest met has 0.6 */
 #define INITRD_LISTED 65536u      /* files that run, of one image: a generic one has some 2,000 */
+#define INITRD_NAMES (4 * MIB)    /* of their names: the list is to fit CAP_JSON, in which a byte may take six */
 #define INITRD_TAKEN (32 * MIB)   /* bytes of files that are given back at once */
 
 /* A regular file of an image. The bytes come in parts. */

@@ -10,6 +10,7 @@ struct listing {
 	json_t *files;
 	struct digest *sha256, *md5;
 	struct buf head;
+	size_t names;             /* bytes of them */
 	bool more, runs, asked;
 };
 
@@ -35,12 +36,13 @@ static void ask(struct listing *l, const struct initrd_file *f)
 		return;
 	l->asked = true;
 	l->runs = f->size && likeness_runs(f, l->head.p, l->head.len);
-	if (l->runs && json_array_size(l->files) >= INITRD_LISTED) {
+	if (l->runs && (json_array_size(l->files) >= INITRD_LISTED || l->names + strlen(f->path) > INITRD_NAMES)) {
 		l->more = true;
 		l->runs = false;
 	}
 	if (!l->runs)
 		return;
+	l->names += strlen(f->path);
 	digest_add(l->sha256, l->head.p, l->head.len);
 	digest_add(l->md5, l->head.p, l->head.len);
 }

@@ -85,6 +85,27 @@ static void archives(void)
 	buf_free(&out);
 }
 
+/* The list stays one that can be read, and says that it is not all. */
+static void crowd(void)
+{
+	struct buf b = { 0 }, line = { 0 };
+	char name[4096] = "";
+	json_t *o;
+	int i;
+
+	memset(name, '\x01', sizeof(name) - 1);
+	memcpy(name, "init/", 5);
+	for (i = 0; i < 3000; i++)
+		add(&b, name, 0100755, "#!");
+	o = list_make(b.p, b.len);
+	jsonio_dump_line(o, &line);
+	OK(line.len < CAP_JSON && json_array_size(json_object_get(o, "files")) > 1000 && jsonio_bool(o, "more", false) && !json_object_get(o, "problem"),
+	   "archive: of a crowd of long names the list has a part, and says so");
+	json_decref(o);
+	buf_free(&b);
+	buf_free(&line);
+}
+
 /* What the kernel reads otherwise than one may think. */
 static void kernel_ways(void)
 {
@@ -137,6 +158,7 @@ int main(void)
 {
 	archives();
 	kernel_ways();
+	crowd();
 	extents();
 	like("conf/a", "# x\n\nRESUME=\"UUID=a-b\"\nexport MODULES\n", "settings");
 	like("conf/a", "RESUME=`x`\n", "text");
