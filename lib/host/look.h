@@ -28,6 +28,7 @@ struct look {
 	size_t span_count;
 	struct span *texts;       /* mapped files whose code differs in memory */
 	size_t text_count;
+	struct map_flags flags;   /* of its mappings */
 	bool known;               /* was looked at before, in this scan */
 	struct runtimes runtimes; /* among what it maps */
 	enum mapped_where where, exe_where;   /* of what was taken last, of the program */

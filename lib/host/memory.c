@@ -104,6 +104,7 @@ static int take_maps(struct look *l, struct err *e)
 		}
 out:
 	buf_free(&maps);
+	text_flags_free(&l->flags);
 	return rc;
 }
 

@@ -138,8 +138,12 @@ struct text_change {
 	bool forced;              /* pages were written to, though no right to write to them was ever given, whether they differ or not */
 	uint64_t first, hash;
 };
-/* Compares the written-to pages of a mapping of `file`, or all that are present; dumps those that differ as parts of p. */
-int text_compare(struct host *h, const struct proc *proc, const struct map *m, int file, bool all, struct piece *p,
+/* What the kernel says of all mappings of a process (smaps), asked for once: thousands may have been written to. */
+struct map_flags { struct buf smaps; const char *at; bool asked; };
+void text_flags_free(struct map_flags *f);
+/* Compares the written-to pages of a mapping of `file`, or (flags NULL) all that are present; dumps those that differ as parts of p.
+ * Asked of one process's mappings in the order of their addresses. */
+int text_compare(struct host *h, const struct proc *proc, const struct map *m, int file, struct map_flags *flags, struct piece *p,
                  struct text_change *change, struct err *e);
 /* Whether the process's vdso is ours. */
 bool text_vdso_differs(const struct proc *proc, const struct map *m);

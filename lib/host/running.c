@@ -149,7 +149,7 @@ static int compare_answer(struct look *l, const struct map *m, int fd, struct it
 
 	if (reading_stat(fd, &st) < 0 || !mounts_remote(fd, st.st_dev))
 		return 0;
-	if (text_compare(l->h, &l->proc, m, fd, true, it->piece, &c, e) < 0)
+	if (text_compare(l->h, &l->proc, m, fd, NULL, it->piece, &c, e) < 0)
 		return -1;
 	it->modified += c.pages;
 	if (c.pages)
@@ -162,7 +162,7 @@ static int compare_text(struct look *l, const struct map *m, int fd, struct item
 {
 	struct text_change c = { 0 };
 
-	if (m->perms[3] == 'p' && text_compare(l->h, &l->proc, m, fd, false, it->piece, &c, e) < 0)
+	if (m->perms[3] == 'p' && text_compare(l->h, &l->proc, m, fd, &l->flags, it->piece, &c, e) < 0)
 		return -1;
 	/* whose debugger is still there, with no more than breakpoints, is traced, which says it all */
 	if (c.forced && !(l->proc.tracer && c.breakpoints_only)) {

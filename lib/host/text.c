@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #define PAGE 4096u
+#define CAP_SMAPS (128 * MIB)     /* some 900 bytes of each of 65530 mappings, and long names */
 
 /* A run of changed pages on its way into the spool. */
 struct changed {
@@ -55,26 +56,32 @@ out:
  * from when it is made writable on, and for good once pages of it were written to. What was written past that came from without:
  * by ptrace(2), or through /proc/PID/mem.
  */
-static bool never_writable(const struct proc *proc, const struct map *m)
+static bool never_writable(const struct proc *proc, struct map_flags *f, const struct map *m)
 {
-	struct buf smaps = { 0 };
-	const char *text, *flags;
+	const char *next, *flags;
 	struct map one;
-	bool never = false;
 	int got;
 
-	if (proc_memory_text(proc, "smaps", &smaps) <= 0)
-		goto out;
-	for (text = buf_str(&smaps); (got = maps_next(&text, &one));) {
+	if (!f->asked && io_slurp_at(proc->dir, "smaps", CAP_SMAPS, &f->smaps) > 0)
+		f->at = buf_str(&f->smaps);
+	f->asked = true;
+	for (; f->at; f->at = next) {
+		next = f->at;
+		got = maps_next(&next, &one);
+		if (!got || (got == 1 && one.start > m->start))
+			break;
 		if (got != 1 || one.start != m->start || one.end != m->end)
 			continue;
-		flags = strstr(text, "VmFlags:");
-		never = flags && !maps_flag(flags, "ac") && !maps_flag(flags, "wr");
-		break;
+		flags = strstr(next, "VmFlags:");
+		return flags && !maps_flag(flags, "ac") && !maps_flag(flags, "wr");
 	}
-out:
-	buf_free(&smaps);
-	return never;
+	return false;
+}
+
+void text_flags_free(struct map_flags *f)
+{
+	buf_free(&f->smaps);
+	*f = (struct map_flags){ .at = NULL };
 }
 
 /* How many bytes differ; whether all that do are breakpoint instructions in memory. */
@@ -101,7 +108,7 @@ static uint64_t hash_page(uint64_t hash, const unsigned char *page)
 	return hash;
 }
 
-int text_compare(struct host *h, const struct proc *proc, const struct map *m, int file, bool all, struct piece *p,
+int text_compare(struct host *h, const struct proc *proc, const struct map *m, int file, struct map_flags *flags, struct piece *p,
                  struct text_change *change, struct err *e)
 {
 	unsigned char memory[PAGE], original[PAGE];
@@ -112,13 +119,13 @@ int text_compare(struct host *h, const struct proc *proc, const struct map *m, i
 	int mem, rc = -1;
 
 	*change = (struct text_change){ .breakpoints_only = true };
-	if (pagemap_runs(proc->dir, m->start, m->end, !all, &r) < 0)
+	if (pagemap_runs(proc->dir, m->start, m->end, flags != NULL, &r) < 0)
 		return 0;
 	if (!r.count) {
 		pagemap_free(&r);
 		return 0;
 	}
-	change->forced = m->perms[1] != 'w' && never_writable(proc, m);
+	change->forced = flags && m->perms[1] != 'w' && never_writable(proc, flags, m);
 	mem = openat(proc->dir, "mem", O_RDONLY | O_CLOEXEC);
 	if (mem < 0)
 		host_missed(h, "memory of other processes may not be read");

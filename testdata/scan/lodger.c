@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -161,6 +162,20 @@ static void *rewrite(void *unused)
 	return NULL;
 }
 
+/* So many private mappings of our own program's first page, each written to and executable. */
+static void patchwork(unsigned n)
+{
+	int fd = open("/proc/self/exe", O_RDONLY);
+	unsigned char *p;
+
+	for (; n--; p[PAGE - 1] ^= 0x55, runnable(p, PAGE)) {
+		p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+		if (p == MAP_FAILED)
+			exit(3);
+	}
+	close(fd);
+}
+
 static void act(const char *mode, char *arg)
 {
 	void *p;
@@ -185,6 +200,8 @@ static void act(const char *mode, char *arg)
 		thread((void *(*)(void *))(uintptr_t)p, (void *)(uintptr_t)wait_a_second);
 		while (!settled)
 			usleep(1000);
+	} else if (!strcmp(mode, "patchwork")) {
+		patchwork((unsigned)atoi(arg));
 	} else if (!strcmp(mode, "memory")) {
 		sleeping_code();
 	} else if (!strcmp(mode, "thread-named")) {
