@@ -631,6 +631,43 @@ os.setxattr(sys.argv[1], "security.capability", struct.pack("<5I", 0x02000001, 1
 	for f in app/owned srv/chroot/bin/su var/lib/docker/l/bin/su opt/plain; do [ ! -e "x/code/$(sha "r/$f")" ]; done
 }
 
+@test "files that give rights: capabilities are read where a filter refuses new system calls" {
+	need_root
+	fabricate
+	mkdir -p r/opt
+	echo x >r/opt/caps
+	chmod 755 r/opt/caps
+	give_capability r/opt/caps 13
+	cat >filter.c <<'END'
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+/* runs ARGV, to which getxattrat (464) gives the error FIRST */
+int main(int argc, char **argv)
+{
+	struct sock_filter f[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 464, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)atoi(argv[1])), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog p = { 4, f };
+
+	if (argc < 3 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p))
+		return 1;
+	execvp(argv[2], argv + 2);
+	return 1;
+}
+END
+	cc -o filter filter.c
+	for e in 1 38; do   # EPERM, ENOSYS
+		./filter "$e" mscan -q -R r -o c.case
+		mls -j c.case | jq -es --arg s "$(sha r/opt/caps)" 'any(.sha256 == $s and (.signs | index("capability-unowned")))' >/dev/null || { echo "# $e"; false; }
+	done
+}
+
 @test "files that give rights: not where nobody but root can go" {
 	need_root
 	fabricate
