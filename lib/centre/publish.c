@@ -72,20 +72,29 @@ static int check_order(struct spool *s, const char *path, const struct delta_ter
 		(unsigned long long)t->version, (unsigned long long)newest);
 }
 
-static int put_in_place(struct spool *s, const struct delta_terms *t, const char *name, struct err *e)
+static int sync_folder(struct spool *s, const char *folder, struct err *e)
 {
-	char folder[NAME];
-	int fd, rc;
+	int fd = openat(s->fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
 
-	snprintf(folder, sizeof(folder), "deltas/%s", t->base);
-	if (mkdirat(s->fd, folder, 0700) < 0 && errno != EEXIST)
-		return spool_sys(e, "cannot make spool folder %s", folder);
-	if (renameat(s->fd, NEW, s->fd, name) < 0)
-		return spool_sys(e, "cannot publish %s", name);
-	fd = openat(s->fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	rc = fd < 0 || fsync(fd) < 0 ? spool_sys(e, "cannot write spool folder %s to disk", folder) : 0;
 	io_close(&fd);
 	return rc;
+}
+
+static int put_in_place(struct spool *s, const struct delta_terms *t, const char *name, struct err *e)
+{
+	char folder[NAME];
+
+	snprintf(folder, sizeof(folder), "deltas/%s", t->base);
+	if (mkdirat(s->fd, folder, 0700) == 0) {
+		if (sync_folder(s, "deltas", e) < 0)
+			return -1;
+	} else if (errno != EEXIST) {
+		return spool_sys(e, "cannot make spool folder %s", folder);
+	}
+	if (renameat(s->fd, NEW, s->fd, name) < 0)
+		return spool_sys(e, "cannot publish %s", name);
+	return sync_folder(s, folder, e);
 }
 
 static int publish(struct spool *s, struct verifier *v, const char *path, struct err *e)
