@@ -126,6 +126,7 @@ int main(int argc, char **argv)
 	struct rusage u;
 
 	msg_init("mutate");
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (!count)
 		return msg_fail((err_set(&e, EX_USAGE, "usage: mutate COUNT SEED FILE..."), &e));
 	for (size_t i = 0; i < samples; i++) {

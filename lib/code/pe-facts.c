@@ -1,4 +1,4 @@
-#include "code/pe.h"
+#include "code/describe.h"
 
 #include <string.h>
 
@@ -7,25 +7,6 @@
 #define CERTIFICATES 64u
 #define DEBUG_CODEVIEW 2u
 #define DEBUG_REPRODUCIBLE 16u
-
-static uint64_t in_file(const struct pe *f, uint64_t at, size_t size)
-{
-	uint64_t v = 0;
-
-	if (at > f->n || size > f->n - at)
-		return 0;
-	for (size_t i = size; i-- > 0;)
-		v = v << 8 | f->p[at + i];
-	return v;
-}
-
-static json_t *hex(uint64_t v)
-{
-	char text[32];
-
-	snprintf(text, sizeof text, "%llx", (unsigned long long)v);
-	return json_string(text);
-}
 
 /* ---- thread-local storage: its callbacks run before the entry point ---- */
 
@@ -56,7 +37,7 @@ json_t *pe_facts_tls(const struct pe *f)
 	list = json_array();
 	n = pe_facts_callbacks(f, address, CALLBACKS);
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, hex(address[i]));
+		json_array_append_new(list, describe_hex(address[i]));
 	json_object_set_new(o, "callbacks", list);
 	json_object_set_new(o, "data_size", json_integer((json_int_t)(uint32_t)(pe_number(f, at + word, word) - pe_number(f, at, word))));
 	return o;
@@ -75,10 +56,10 @@ static void add_codeview(const struct pe *f, json_t *o, uint64_t at, uint64_t si
 
 		digest_tohex(f->p + at + 4, 16, guid);
 		json_object_set_new(o, "guid", json_string(guid));
-		json_object_set_new(o, "age", json_integer((json_int_t)in_file(f, at + 20, 4)));
+		json_object_set_new(o, "age", json_integer((json_int_t)pe_file_number(f, at + 20, 4)));
 		path = at + 24;
 	} else if (!memcmp(f->p + at, "NB10", 4)) {
-		json_object_set_new(o, "age", json_integer((json_int_t)in_file(f, at + 12, 4)));
+		json_object_set_new(o, "age", json_integer((json_int_t)pe_file_number(f, at + 12, 4)));
 		path = at + 16;
 	} else {
 		return;
@@ -132,7 +113,7 @@ json_t *pe_facts_clr(const struct pe *f)
 	snprintf(text, sizeof text, "%u.%u", (unsigned)pe_number(f, at + 4, 2), (unsigned)pe_number(f, at + 6, 2));
 	json_object_set_new(o, "header", json_string(text));
 	json_object_set_new(o, "flags", json_integer((json_int_t)pe_number(f, at + 16, 4)));
-	json_object_set_new(o, "entry", hex(pe_number(f, at + 20, 4)));
+	json_object_set_new(o, "entry", describe_hex(pe_number(f, at + 20, 4)));
 	root = pe_number(f, at + 8, 4);
 	length = pe_number(f, root + 12, 4);
 	if (pe_number(f, root, 4) == 0x424a5342 && length <= 255 && root + 16 + length <= f->image_size)
@@ -151,7 +132,7 @@ json_t *pe_facts_signature(const struct pe *f)
 		return NULL;
 	list = json_array();
 	while (at + 8 <= end && end <= f->n && json_array_size(list) < CERTIFICATES) {
-		uint64_t length = in_file(f, at, 4), type = in_file(f, at + 6, 2);
+		uint64_t length = pe_file_number(f, at, 4), type = pe_file_number(f, at + 6, 2);
 		json_t *o;
 
 		if (length < 8 || length > end - at)

@@ -27,6 +27,11 @@ uint64_t pe_number(const struct pe *f, uint64_t rva, size_t size)
 	return number(f->image, f->image_size, rva, size);
 }
 
+uint64_t pe_file_number(const struct pe *f, uint64_t at, size_t size)
+{
+	return number(f->p, f->n, at, size);
+}
+
 const char *pe_string(const struct pe *f, uint64_t rva, size_t limit)
 {
 	size_t left;

@@ -43,6 +43,7 @@ void pe_free(struct pe *f);
 
 /* A little-endian number in the image; 0 outside of it. A string that ends within limit bytes and the image, or NULL. */
 uint64_t pe_number(const struct pe *f, uint64_t rva, size_t size);
+uint64_t pe_file_number(const struct pe *f, uint64_t offset, size_t size);   /* the same in the file */
 const char *pe_string(const struct pe *f, uint64_t rva, size_t limit);
 const struct pe_section *pe_section_at(const struct pe *f, uint64_t rva);   /* or NULL */
 
