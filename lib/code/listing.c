@@ -9,6 +9,7 @@
 #define LINE 196u                /* columns: 200 with what says that it was cut */
 #define LISTED 8u                /* callers and jumps named */
 #define TEXT 60u                 /* characters of a text that an address leads to */
+#define TEXT_LEAST 3u            /* shorter ones are mostly chance */
 #define COMMENT 84u              /* column */
 #define ENTRY 48u                /* instructions shown at the entry point */
 
@@ -87,7 +88,7 @@ static void end_line(struct listing *g, struct line *l)
 
 /* ---- what stands at an address ---- */
 
-/* The length in characters of a text of four or more that ends with a NUL; *wide: in UTF-16. */
+/* The length in characters of a text that ends with a NUL; *wide: in UTF-16. */
 static size_t text_at(const struct walk *w, uint64_t address, const unsigned char **p, bool *wide)
 {
 	size_t left, n = 0;
@@ -102,7 +103,7 @@ static size_t text_at(const struct walk *w, uint64_t address, const unsigned cha
 		if (*wide && (*p)[n * step + 1])
 			return 0;
 		if (!c)
-			return n >= 4 ? n : 0;
+			return n >= TEXT_LEAST ? n : 0;
 		if (!((c >= 0x20 && c < 0x7f) || c == '\n' || c == '\t' || c == '\r'))
 			return 0;
 		if (n == 4096)

@@ -124,6 +124,8 @@ static void push(struct walk *w, uint64_t address, uint32_t bound)
 
 static void add_edge(struct walk *w, uint64_t from, uint64_t to, enum walk_edge_kind kind)
 {
+	if (w->edges >= WALK_EDGES)
+		return;
 	if (w->edges % 4096 == 0)
 		w->edge = buf_realloc(w->edge, w->edges + 4096, sizeof *w->edge);
 	w->edge[w->edges++] = (struct walk_edge){ to, from, (uint32_t)w->functions, (unsigned char)kind };
@@ -210,17 +212,17 @@ static bool take(struct walk *w, struct walk_function *fn, struct walk_region *r
 
 /* ---- jump tables ---- */
 
-static bool table_word(const struct walk *w, uint64_t at, unsigned width, uint64_t *value)
-{
-	size_t left;
-	const unsigned char *p = view_at(w->v, at, &left);
+struct table { const unsigned char *p; uint64_t address, base; size_t left, most; unsigned width; };
 
-	if (!p || left < width)
-		return false;
-	*value = 0;
-	for (unsigned k = 0; k < width; k++)
-		*value |= (uint64_t)p[k] << (8 * k);
-	return true;
+static uint64_t table_target(const struct walk *w, const struct table *t, size_t k)
+{
+	uint64_t v = 0;
+
+	for (unsigned b = 0; b < t->width; b++)
+		v |= (uint64_t)t->p[k * t->width + b] << (8 * b);
+	if (w->trace.is64 && t->width == 4)
+		v = (uint64_t)(int64_t)(int32_t)v;
+	return w->trace.is64 ? t->base + v : (t->base + v) & UINT32_MAX;
 }
 
 static bool is_target(struct walk *w, const struct walk_function *fn, uint64_t target)
@@ -248,33 +250,26 @@ static void mark_data(struct walk *w, uint64_t address, size_t n)
 
 static void jump_table(struct walk *w, const struct walk_function *fn, const struct insn *i)
 {
-	uint64_t table, base, word;
-	size_t most = w->trace.bounded ? (size_t)w->trace.bound : WALK_TABLE_UNBOUND, n = 0;
-	unsigned width;
+	struct table t = { .most = w->trace.bounded ? (size_t)w->trace.bound : WALK_TABLE_UNBOUND };
+	size_t n = 0;
 
-	if (!trace_table(&w->trace, i, &table, &width, &base))
+	if (!trace_table(&w->trace, i, &t.address, &t.width, &t.base) || !(t.p = view_at(w->v, t.address, &t.left)))
 		return;
-	for (most = most < WALK_TABLE ? most : WALK_TABLE; n < most && table_word(w, table + n * width, width, &word); n++) {
-		uint64_t target = width == 8 || !w->trace.is64 ? word : (uint64_t)(int64_t)(int32_t)word;
-
-		target += base;
-		if (!w->trace.is64)
-			target &= UINT32_MAX;
-		if (!is_target(w, fn, target))
-			break;
-	}
+	t.most = t.most < WALK_TABLE ? t.most : WALK_TABLE;
+	t.most = t.most < t.left / t.width ? t.most : t.left / t.width;
+	for (; n < t.most && w->words < WALK_WORDS && is_target(w, fn, table_target(w, &t, n)); n++)
+		w->words++;
 	/* One word that happens to lead to code is no table. */
 	if (n < 2 && !(n == 1 && w->trace.bounded))
 		return;
-	add_note(w, i->address, table, WALK_SWITCH, n);
-	mark_data(w, table, n * width);
-	for (size_t k = 0; k < n && table_word(w, table + k * width, width, &word); k++) {
-		uint64_t target = base + (width == 8 || !w->trace.is64 ? word : (uint64_t)(int64_t)(int32_t)word);
+	add_note(w, i->address, t.address, WALK_SWITCH, n);
+	mark_data(w, t.address, n * t.width);
+	for (size_t k = 0; k < n; k++) {
+		uint64_t target = table_target(w, &t, k);
+		bool leaves = starts(w, target) && target != fn->address;
 
-		if (!w->trace.is64)
-			target &= UINT32_MAX;
-		add_edge(w, i->address, target, starts(w, target) ? WALK_TAIL : WALK_BRANCH);
-		if (!starts(w, target))
+		add_edge(w, i->address, target, leaves ? WALK_TAIL : WALK_BRANCH);
+		if (!leaves)
 			push(w, target, 0);
 	}
 }

@@ -10,6 +10,8 @@
 #define WALK_TABLE 4096u         /* targets of one switch */
 #define WALK_TABLE_UNBOUND 512u  /* and where no comparison bounds it */
 #define WALK_NOTES 2000000u
+#define WALK_EDGES 4000000u
+#define WALK_WORDS 1000000u     /* of all jump tables: a file can be made of jumps through one */
 
 /*
  * Executable bytes, with one bit each: an instruction begins here; is part of one; a function starts here; a block does; in Thumb.
@@ -48,7 +50,7 @@ struct walk {
 	struct walk_run *run; size_t runs;
 	struct walk_edge *edge; size_t edges;                /* by target */
 	struct walk_note *note; size_t notes;
-	size_t instructions;
+	size_t instructions, words;
 	struct trace trace;
 	/* the number that a system call takes, where it was set just before (not x86) */
 	uint64_t number; bool has_number;
