@@ -60,7 +60,7 @@ static void put_byte(struct line *l, unsigned char c, bool quoted)
 
 static void put_name(struct line *l, const char *s)
 {
-	for (size_t k = 0; s[k] && k < TEXT; k++)
+	for (size_t k = 0; k < TEXT && s[k]; k++)
 		put_byte(l, (unsigned char)s[k], false);
 	if (strnlen(s, TEXT + 1) > TEXT)
 		putf(l, "~");
@@ -319,15 +319,18 @@ static void put_run(struct listing *g, const struct walk_function *fn, const str
 
 static void put_function(struct listing *g, const struct walk_function *fn, const char *digest)
 {
+	uint64_t end = 0;
+
 	put_head(g, fn, digest);
 	if (g->w->v->machine == MACHINE_ARM)
 		walk_thumb(g->w, fn->thumb);
 	for (size_t k = 0; k < fn->runs; k++) {
-		const struct walk_run *run = &g->w->run[fn->first_run + k], *before = k ? run - 1 : NULL;
+		const struct walk_run *run = &g->w->run[fn->first_run + k];
 
-		if (before && before->address + before->size != run->address)
+		if (k && end != run->address)
 			buf_adds(g->out, "  ...\n");
 		put_run(g, fn, run);
+		end = run->address + run->size;
 	}
 }
 

@@ -243,18 +243,20 @@ static void tell_similar(const struct functions *f, const uint32_t minhash[FUNCT
 	}
 }
 
+struct share { json_t *family; };
+
 /* Most functions first, then the most similar, then by name. */
 static int by_share(const void *a, const void *b)
 {
-	const json_t *const *x = a, *const *y = b;
-	json_int_t f = jsonio_int(*x, "functions", 0), g = jsonio_int(*y, "functions", 0);
-	double s = jsonio_num(*x, "similarity", 0), t = jsonio_num(*y, "similarity", 0);
+	const json_t *x = ((const struct share *)a)->family, *y = ((const struct share *)b)->family;
+	json_int_t f = jsonio_int(x, "functions", 0), g = jsonio_int(y, "functions", 0);
+	double s = jsonio_num(x, "similarity", 0), t = jsonio_num(y, "similarity", 0);
 
 	if (f != g)
 		return f > g ? -1 : 1;
 	if (s < t || s > t)
 		return s > t ? -1 : 1;
-	return strcmp(jsonio_str(*x, "name"), jsonio_str(*y, "name"));
+	return strcmp(jsonio_str(x, "name"), jsonio_str(y, "name"));
 }
 
 #define FAMILIES 32u             /* told */
@@ -263,16 +265,17 @@ static int by_share(const void *a, const void *b)
 static json_t *families_json(const json_t *families)
 {
 	size_t n = json_object_size(families), kept = 0;
-	json_t **o = buf_alloc((n + 1) * sizeof *o), *list = json_array(), *v;
+	struct share *o = buf_alloc((n + 1) * sizeof *o);
+	json_t *list = json_array(), *v;
 	const char *key;
 
 	json_object_foreach((json_t *)(uintptr_t)families, key, v)
 		if (jsonio_int(v, "functions", 0) > 0 || jsonio_num(v, "similarity", 0) >= LEAST_SIMILAR)
-			o[kept++] = v;
+			o[kept++].family = v;
 	if (kept)
 		qsort(o, kept, sizeof *o, by_share);
 	for (size_t i = 0; i < kept && i < FAMILIES; i++)
-		json_array_append(list, o[i]);
+		json_array_append(list, o[i].family);
 	free(o);
 	return list;
 }
@@ -398,7 +401,7 @@ static int add_program(struct functions_build *b, const char *sha256, const char
 	else
 		buf_addc(&name, '-');
 	buf_addc(&name, ' ');
-	for (size_t k = 0; called[k] && k < CAP_CALLED; k++)
+	for (size_t k = 0; k < CAP_CALLED && called[k]; k++)
 		buf_addc(&name, (unsigned char)called[k] < 0x20 ? '?' : called[k]);
 	program_key(b->programs, key);
 	rc = build_add(b->b, key, b->source, buf_str(&name), e);
