@@ -65,10 +65,10 @@ static int load(const struct work *w, struct unit *u, struct err *e)
 
 	for (uint32_t i = 0; i < parts; i++)
 		n += (size_t)spread_part_count(w->m->spread, first + i);
-	if (n > u->room) {
+	if (n >= u->room) {
 		free(u->p);
 		free(u->loaded);
-		u->room = n + n / 8;
+		u->room = n + n / 8 + 1;
 		u->p = buf_realloc(NULL, u->room, sizeof(*u->p));
 		u->loaded = buf_realloc(NULL, u->room, sizeof(*u->loaded));
 	}

@@ -197,7 +197,8 @@ int spread_load(const struct spread *s, uint32_t part, struct entry *to, unsigne
 	const struct part *t = &s->parts[part];
 	unsigned char block[BLOCK];
 
-	for (const struct chunk *c = t->chunks; c < t->chunks + t->n; to += c++->count) {
+	for (size_t i = 0; i < t->n; to += t->chunks[i++].count) {
+		const struct chunk *c = &t->chunks[i];
 		ssize_t n, size = (ssize_t)(c->count * row_size(c->form));
 
 		do

@@ -14,6 +14,7 @@ static const char source[] =
 	"#ifndef SEED\n#define SEED 7\n#endif\n"
 	"volatile int sink; volatile int table[4] = { 1, 2, 3, 4 };\n"
 	"#define F(n) __attribute__((noipa)) static int f##n(int a) { for (int i = 0; i < a; i++) sink += i * (n + 11) + table[i & 3]; return sink ^ (n * 321 + 9); }\n"
+	"#ifdef PAD\nvolatile int more[30] = { 1 };\n__attribute__((noipa)) int pad(int a) { for (int i = 0; i < a; i++) more[i % 30] += a * 5; return more[a & 7]; }\n#endif\n"
 	"F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9)\n"
 	"__attribute__((noipa)) static int pure(int a, int b) { int r = SEED; while (a > b) { r = r * 33 + (a ^ b); a -= r & 3; a--; } return r + (r >> 5) + 77; }\n"
 	"__attribute__((noipa)) static const char *words(int a) { sink += a; return a > 3 ? \"attack at dawn\" : (const char *)L\"wide words\"; }\n"
@@ -136,16 +137,17 @@ static unsigned alike(const json_t *a, const json_t *b)
 
 static void test_digests(void)
 {
-	struct program here, there, pie, changed, moved;
+	struct program here, there, pie, changed, moved, between;
 
 	if (!OK(take_apart("-O2 -static -fno-pie -no-pie", &here) && take_apart("-O2 -static -fno-pie -no-pie -Wl,-Ttext-segment=0x10000000", &there) &&
 		take_apart("-O2 -fPIE -static-pie", &pie) && take_apart("-O2 -static -fno-pie -no-pie -DSEED=8", &changed) &&
-		take_apart("-O2 -fPIE -static-pie -Wl,-Ttext-segment=0x70000", &moved), "the compiler works"))
+		take_apart("-O2 -fPIE -static-pie -Wl,-Ttext-segment=0x70000", &moved) && take_apart("-O2 -fPIE -static-pie -DPAD", &between), "the compiler works"))
 		return;
 	OK(strlen(digest_of(&here, "pure")) == 16, "a function has a digest");
 	OK(common(&here, &there) == 14, "no digest changes where the program is linked to another base");
 	OK(json_equal(here.d.minhash, there.d.minhash), "nor does the MinHash");
 	OK(common(&pie, &moved) == 14, "position-independent code has the same digests at zero and elsewhere");
+	OK(common(&pie, &between) == 14, "nor where another function and more data stand between");
 	OK_STR(digest_of(&here, "pure"), digest_of(&pie, "pure"), "code that holds no address is the same whether it is position-independent or not");
 	OK(common(&here, &changed) == 13 && strcmp(digest_of(&here, "pure"), digest_of(&changed, "pure")), "one number changed: one digest changes");
 	OK(json_array_size(here.d.minhash) == CODE_MINHASH, "the MinHash has its numbers");
@@ -155,6 +157,7 @@ static void test_digests(void)
 	put_away(&pie);
 	put_away(&changed);
 	put_away(&moved);
+	put_away(&between);
 }
 
 static void test_short(void)
@@ -271,6 +274,47 @@ static void compare_lengths(const struct elf *f, csh cs, size_t *same, size_t *o
 	cs_free(insn, 1);
 }
 
+/* By hand, from the manual's encodings: what compilers seldom write. */
+static void test_encodings(void)
+{
+	static const struct { const char *bytes; unsigned char n; bool is64; const char *what; } list[] = {
+		{ "\xc5\xf9\x70\xc1\x1b", 5, true, "VEX with an immediate" },
+		{ "\x62\xf1\x7d\x48\x70\xc1\x1b", 7, true, "EVEX with an immediate" },
+		{ "\x62\xf3\xfd\x48\x00\xca\x4e", 7, true, "EVEX of map 3" },
+		{ "\xc5\xf8\x77", 3, true, "VEX without operands" },
+		{ "\x48\xa1\1\2\3\4\5\6\7\10", 10, true, "an address of eight bytes" },
+		{ "\x67\xa1\1\2\3\4", 6, true, "and of four" },
+		{ "\xa1\1\2\3\4", 5, false, "and in 32-bit code" },
+		{ "\x67\xa1\1\2", 4, false, "and of two" },
+		{ "\x48\xb8\1\2\3\4\5\6\7\10", 10, true, "an immediate of eight bytes" },
+		{ "\x66\x81\xc0\1\2", 5, true, "an immediate of two" },
+		{ "\xf7\x05\1\2\3\4\5\6\7\10", 10, true, "test, which alone of its group has an immediate" },
+		{ "\xf7\x15\1\2\3\4", 6, true, "not, which has none" },
+		{ "\xc8\1\2\3", 4, true, "enter" },
+		{ "\xc4\x01", 2, false, "les" },
+		{ "\x62\x08", 2, false, "bound" },
+		{ "\xea\1\2\3\4\5\6", 7, false, "a far jump" },
+		{ "\x67\x8b\x86\1\2", 5, false, "16-bit addresses" },
+		{ "\x8b\x84\x24\1\2\3\4", 7, true, "an index byte and a displacement" },
+		{ "\x8b\x04\x25\1\2\3\4", 7, true, "an index byte without base" },
+		{ "\x0f\x3a\x0f\xc1\x08", 5, true, "map 3" },
+		{ "\xf3\x48\x0f\xb8\xc1", 5, true, "a prefix before REX" },
+		{ "\x06", 0, true, "push es is none in 64-bit code" },
+		{ "\xc6\xc8\x01", 0, true, "nor is another member of mov's group" },
+		{ "\xe8\1\2\3", 0, true, "nor what is cut" },
+		{ "\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x90", 0, true, "nor what is longer than fifteen bytes" },
+	};
+	struct insn i;
+
+	for (size_t k = 0; k < sizeof list / sizeof *list; k++) {
+		size_t n = list[k].n ? list[k].n : strlen(list[k].bytes);
+
+		OK(x86_decode((const unsigned char *)list[k].bytes, n, 0x1000, list[k].is64, &i) == (list[k].n != 0) && (!list[k].n || i.size == list[k].n), list[k].what);
+		if (list[k].n && x86_decode((const unsigned char *)list[k].bytes, n - 1u, 0x1000, list[k].is64, &i))
+			printf("not ok %d - %s: decoded though it is cut\n", ++unit_count, list[k].what), unit_failed++;
+	}
+}
+
 static void test_lengths(void)
 {
 	static const char *const files[] = { "/proc/self/exe", "/usr/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib/x86_64-linux-gnu/libcrypto.so.3" };
@@ -306,6 +350,7 @@ int main(void)
 	if (atomic_write(path, 0600, source, sizeof source - 1, &e))
 		return 1;
 	test_lengths();
+	test_encodings();
 	test_switch("-O0 -static -fno-pie -no-pie");
 	test_switch("-O2 -static -fno-pie -no-pie");
 	test_switch("-O0 -fPIE -static-pie");

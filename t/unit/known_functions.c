@@ -168,7 +168,10 @@ static void other_kind(const char *to)
 	uint32_t source;
 	uint64_t n;
 
-	if (!b || build_source(b, "list x", &source, &e) || build_add(b, digest, source, NULL, &e) || build_finish(b, to, &n, &e))
+	if (!b || build_source(b, "list x", &source, &e) || build_add(b, digest, source, NULL, &e))
+		return;
+	build_from(b, KNOWN_FROM_LIST, 0);
+	if (build_finish(b, to, &n, &e))
 		return;
 	OK(!functions_open(to, &e) && e.code == EX_DATAERR && strstr(e.msg, "of files"), "a whitelist of files is no index of functions");
 	err_clear(&e);
