@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	static const enum machine machines[] = { MACHINE_X86_64, MACHINE_I386, MACHINE_ARM, MACHINE_AARCH64, MACHINE_MIPS, MACHINE_PPC,
 		MACHINE_PPC64, MACHINE_SPARC, MACHINE_S390 };
-	const struct disasm_limits l = { 200, 5000, 65536, 10000 };
+	const struct disasm_limits l = { 100, 1500, 16384, 10000 };
 	struct code_import import = { .name = "exit", .slot = 0 };
 	struct code_symbol symbol = { "na\x1b[31mme\n", 0, 0, true };
 	struct code_region region[2];
