@@ -204,7 +204,7 @@ fuzz_rooms = $(shell sed -n 's/.*rooms: *\([a-z ]*\).*/\1/p' t/fuzz/$(1).c)
 
 $(BUILD)/fuzz/obj/%.o: %.c Makefile | $(DEPS)
 	@mkdir -p $(@D)
-	$(call say,CC)$(CLANG) $(CPPFLAGS_ALL) -std=c17 -O1 -g $(FUZZ_SAN) -MMD -MP -c -o $@ $<
+	$(call say,CC)$(CLANG) $(CPPFLAGS_ALL) -std=c17 -O1 -g '-DPE_IMAGE=(16 * MIB)' $(FUZZ_SAN) -MMD -MP -c -o $@ $<
 $(foreach r,$(ROOMS),$(eval $(call room,$(BUILD)/fuzz,$(r))))
 define fuzzer
 $(BUILD)/fuzz/$(1): $(BUILD)/fuzz/obj/t/fuzz/$(1).o $(call arch,$(BUILD)/fuzz,$(call fuzz_rooms,$(1)))

@@ -217,7 +217,7 @@ static void describe_header(const struct pe *f, json_t *o)
 	clock_rfc3339(f->time, text);
 	json_object_set_new(o, "time", json_string(text));
 	json_object_set_new(o, "reproducible", json_boolean(pe_facts_reproducible(f)));
-	snprintf(text, sizeof text, "%u.%u", f->linker >> 8, f->linker & 0xff);
+	snprintf(text, sizeof text, "%d.%d", f->linker >> 8, f->linker & 0xff);
 	json_object_set_new(o, "linker", json_string(text));
 	json_object_set_new(o, "base", describe_hex(f->base));
 	json_object_set_new(o, "entry", describe_hex(f->entry ? f->base + f->entry : 0));

@@ -6,7 +6,9 @@
 
 #define PE_SECTIONS 96u          /* the loader refuses more */
 #define PE_DIRECTORIES 16u
+#ifndef PE_IMAGE                 /* the fuzz targets' sanitizer takes its time with each */
 #define PE_IMAGE (256 * MIB)     /* of a larger image the rest is left out, which is a problem told */
+#endif
 #define PE_LIBRARIES 1024u       /* imported from, that are believed */
 #define PE_IMPORTS 65536u        /* names, that are believed */
 #define PE_RELOCATIONS 8000000u  /* a block may be told to have the length of the image */
