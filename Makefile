@@ -82,7 +82,7 @@ TOOL_helper-initrd := initrd confine casefile base
 # ---- what is built: everything twice, plain and under the sanitizers ----
 
 .DELETE_ON_ERROR:
-.PHONY: all deps check derive observe demo lint asan mutate fuzz fuzz-smoke bench bench-known bench-scan bench-static desktop valgrind install uninstall clean
+.PHONY: all deps check derive observe demo lint asan mutate fuzz fuzz-smoke bench bench-known bench-scan bench-static desktop goodware valgrind install uninstall clean
 
 all: $(TOOLS:%=$(BUILD)/bin/%) $(HELPERS:%=$(BUILD)/libexec/muss/%)
 
@@ -187,6 +187,10 @@ bench-known: all $(BUILD)/t/knownbench
 bench-static: all
 	@.ci/deps .ci/bench-packages
 	@t/bench-static.sh $(BUILD)
+
+# What is said of the programs of this machine, none of which may be called malicious; W=FILE: the weights of capabilities.
+goodware: all $(BUILD)/t/capable
+	@nice t/goodware.sh $(BUILD) $(if $(W),-w $(W))
 
 desktop: all
 	@.ci/deps .ci/bench-packages

@@ -17,7 +17,7 @@ CAPABLE=$MUSS_BUILD/t/capable
 		#include <string>
 		int main(int argc, char **argv)
 		{
-			if (argc == 4 && !strcmp(argv[1], "=")) {
+			if (argc == 4 && !strcmp(argv[1], "distance")) {
 				Tlsh a, b;
 				a.fromTlshStr(argv[2] + 2);
 				b.fromTlshStr(argv[3] + 2);
@@ -44,8 +44,8 @@ CAPABLE=$MUSS_BUILD/t/capable
 			head -c $size "$f" | cat - <(printf '%s' "$size $f") >"f$i"
 		done
 	done
-	find /usr/bin -maxdepth 1 -type f -size -2M | sort | awk 'NR % 8 == 1' >more
-	mapfile -t files < <(ls f[0-9]* && cat more)
+	find /usr/bin -maxdepth 1 -type f -size -2M | sort | awk 'NR % 8 == 1' >others
+	mapfile -t files < <(ls f[0-9]* && cat others)
 	./peer "${files[@]}" >theirs
 	[ "$(wc -l <theirs)" -gt 100 ]
 	"$CAPABLE" tlsh "${files[@]}" >ours
@@ -55,7 +55,7 @@ CAPABLE=$MUSS_BUILD/t/capable
 	mapfile -t digests < <(cut -d' ' -f1 theirs)
 	for k in $(seq 0 7 $((${#digests[@]} - 2))); do
 		a=${digests[$k]} b=${digests[$((k + 1))]}
-		[ "$("$CAPABLE" tlsh= "$a" "$b")" = "$(./peer = "$a" "$b")" ] || { echo "# $a $b"; false; }
+		[ "$("$CAPABLE" tlsh= "$a" "$b")" = "$(./peer distance "$a" "$b")" ] || { echo "# $a $b"; false; }
 	done
 }
 
