@@ -77,3 +77,50 @@ capabilities_of() (
 	done <wanted
 	[ ! -e wrong ] || { sed 's/^/# /' wrong; false; }
 }
+
+@test "each rule has a weight, which follows from how much goodware has it" {
+	"$CAPABLE" list | jq -r .name | sort >names-of-rules
+	jq -r '.capabilities[].name' "$ROOT/rules/verdict.json" | sort | diff - names-of-rules
+	jq -e '.capabilities | all(.[]; if .of == 0 then .weight == 4 and .hits == 0 else .of > 500 and .weight == ([0, ([12, (0.05 * (.of + 1) / (.hits + 0.5) | log10 * 10 | floor)] | min)] | max) end)' "$ROOT/rules/verdict.json"
+	# Estimates are those of what no goodware here could have.
+	"$CAPABLE" list | jq -r 'select(.example.os == "windows" or .example.trace) | .name' | sort >estimated
+	jq -r '.capabilities[] | select(.of == 0) | .name' "$ROOT/rules/verdict.json" | sort | diff - estimated
+}
+
+@test "ordinary programs have few capabilities, and none that is rare in goodware" {
+	mkdir files
+	cp /usr/bin/env /usr/bin/sort /usr/bin/tar /usr/bin/bash /usr/bin/perl files
+	capabilities_of files >found
+	jq -r '.capabilities[] | select(.of > 0 and .hits == 0) | .name' "$ROOT/rules/verdict.json" >rare
+	! cut -d' ' -f2 found | grep -Fxf rare || return 1
+	bsdtar -xOf out.case 'code/*/verdict.json' | jq -se 'length == 5 and all(.[]; .verdict == "unknown")'
+	# They do have what they have.
+	grep -q '^bash discover-accounts$' found
+}
+
+@test "a rule that is wrong ends the work with 78, file and rule named; other rules, another analysis" {
+	cp -r "$ROOT/rules" rules
+	mkdir files
+	cp /usr/bin/env files/env
+	capabilities_of files >found
+	export MUSS_SHARE=$PWD/rules
+	echo '{"format": "muss-capability/1", "rules": [{"name": "my-rule", "namespace": "x", "meaning": "m", "technique": [], "when": {"strin": "x"}}]}' >rules/capability/zz.json
+	fails 78 mnicter micro --static -o no.case in.case
+	[[ $stderr == *zz.json*my-rule*strin* ]] && [ ! -e no.case ]
+	rm rules/capability/zz.json
+	mnicter micro --static -k known -o one.case in.case
+	echo '{"format": "muss-capability/1", "rules": [{"name": "my-rule", "namespace": "x", "meaning": "m", "technique": [], "when": {"import": "execvp"}}]}' >rules/capability/zz.json
+	mnicter micro --static -k known -o two.case in.case
+	bsdtar -xOf two.case 'code/*/static.json' | jq -e '.capabilities | any(.name == "my-rule" and .evidence[0].kind == "import")'
+	rm -r rules/capability
+	fails 66 mnicter micro --static -o no.case in.case
+}
+
+@test "YARA rules are compiled without a warning" {
+	command -v yarac >/dev/null || skip "no yarac"
+	for f in "$ROOT"/rules/*.yar; do
+		run -0 --separate-stderr yarac -w "$f" /dev/null
+		run -0 --separate-stderr yarac "$f" "$TMP/compiled"
+		[ -z "$stderr" ] && [ -z "$output" ] || { echo "# $f: $stderr $output"; false; }
+	done
+}

@@ -121,6 +121,53 @@ static void test_derived(const struct verdict *v)
 	json_decref(o);
 }
 
+static const json_t *reason(const json_t *v, const char *sign)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(v, "reasons"), i, o)
+		if (!strcmp(jsonio_str(o, "sign"), sign))
+			return o;
+	return NULL;
+}
+
+static bool seen_at(const json_t *v, const char *sign, const char *member, const char *kind, const char *at)
+{
+	const json_t *o = json_array_get(json_object_get(reason(v, sign), "evidence"), 0);
+
+	return o && !strcmp(jsonio_str(o, "member"), member) && !strcmp(jsonio_str(o, "kind"), kind) && !strcmp(jsonio_str(o, "at"), at);
+}
+
+#define SHELL "{'name':'shell-text','namespace':'remote/shell','meaning':'m','evidence':[{'kind':'pattern','at':'strings:40','text':'x'}]}"
+
+static void test_evidence(const struct verdict *v)
+{
+	json_t *o = judge(v, "'/opt/x'", "{'name':'fresh','group':'age','weight':3}," UNOWNED,
+		"{'signs':[{'name':'nonsense'},{'name':'packed','reason':'r'}],'capabilities':[{'name':'unheard-of','namespace':'z','evidence':[]}," SHELL "],"
+		"'rules':[{'name':'y','tags':['remote'],'meta':{'weight':20},'matches':[{'offset':64,'text':'t'}]},{'name':'quiet','meta':{'weight':0}}]}",
+		"{'files':[{'path':'/tmp/a','change':'deleted'},{'path':'/usr/bin/b','change':'created','type':'file','mode':'755','sha256':'" OTHER "'}],"
+		"'connections':[{'protocol':'tcp','address':'127.0.0.1'},{'protocol':'tcp','address':'192.0.2.1'}],'signs':[{'name':'listens','reason':''}]}");
+
+	OK(seen_at(o, "unowned", "about.json", "sign", "signs:1"), "a sign of the host is named where it stands");
+	OK(seen_at(o, "packed", "static.json", "sign", "signs:1"), "so is one of the parser");
+	OK(seen_at(o, "y", "static.json", "offset", "40"), "a YARA rule with its match's offset");
+	OK(seen_at(o, "shell-text", "static.json", "pattern", "strings:40"), "a capability with what it was found by");
+	OK(seen_at(o, "drops-program", "dynamic.json", "sign", "files:1"), "what a run showed with the file");
+	OK(seen_at(o, "connects-out", "dynamic.json", "sign", "connections:1"), "or the connection");
+	OK(seen_at(o, "listens", "dynamic.json", "sign", "signs:0"), "or the sign");
+	OK(!reason(o, "unheard-of") && !reason(o, "quiet"), "what weighs nothing is no reason");
+	OK_STR(jsonio_str(reason(o, "shell-text"), "group"), "rule-remote", "a capability is of the group of YARA's rules of its kind");
+	json_decref(o);
+	o = judge(v, "'/opt/x'", "", "{'rules':[{'name':'y','tags':['remote'],'meta':{'weight':20}}],'capabilities':[" SHELL "]}", "{}");
+	OK(jsonio_num(o, "score", 0) > 19.9 && jsonio_num(o, "score", 0) < 20.1, "so that one trait counts once");
+	json_decref(o);
+	o = judge(v, "'/opt/x'", "", "{'capabilities':[1,{'name':4},{'name':'shell-text'},{'name':'shell-listen','namespace':5,'evidence':{}},{'name':'listen','evidence':[1,{}]}]}",
+		"{'capabilities':'x'}");
+	OK(reason(o, "shell-text") != NULL, "odd capabilities are no harm");
+	json_decref(o);
+}
+
 static void test_weights(const struct verdict *v)
 {
 	json_t *signs = parse("[{'name':'packed'},{'name':'nonsense'}]"), *stat = parse("{'signs':[{'name':'x','group':'g','weight':8},{'name':'y','group':'g','weight':5}],"
@@ -150,6 +197,7 @@ int main(void)
 		json_decref(o);
 	}
 	test_derived(v);
+	test_evidence(v);
 	test_weights(v);
 	verdict_free(v);
 	setenv("MUSS_SHARE", "/nowhere", 1);
