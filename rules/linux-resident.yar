@@ -345,15 +345,21 @@ rule xor_decoder : obfuscation
 	strings:
 		/* xor byte [reg+reg], imm8 / reg8 ... inc; cmp; jb|jne backwards */
 		$x1 = { 80 3? ?? 48 ff c? 48 39 ?? 7? (e? | f?) }
-		$x2 = { 80 (34 | 74) ?? [1-2] 48 (ff c? | 83 c? 01) [0-4] (48 | 4c) (39 | 3b | 83) [1-3] 7? (c? | d? | e? | f?) }
-		$x3 = { 30 (04 | 0c | 14 | 1c) ?? 48 (ff c? | 83 c? 01) [0-4] (48 | 4c | 49) (39 | 3b | 83 | 81) [1-6] 7? (c? | d? | e? | f?) }
+		/* Each its own text, or YARA finds no good bytes to look for first. */
+		$x2a = { 80 34 ?? [1-2] 48 (ff c0 | ff c1 | ff c2 | ff c3 | ff c4 | ff c5 | ff c6 | ff c7 | ff c8 | ff c9 | ff ca | ff cb | ff cd | ff ce | ff cf | 83 c0 01 | 83 c1 01 | 83 c2 01 | 83 c3 01 | 83 c5 01 | 83 c6 01 | 83 c7 01) [0-4] (48 | 4c) (39 | 3b | 83) [1-3] 7? (c? | d? | e? | f?) }
+		$x2b = { 80 74 ?? [1-2] 48 (ff c0 | ff c1 | ff c2 | ff c3 | ff c4 | ff c5 | ff c6 | ff c7 | ff c8 | ff c9 | ff ca | ff cb | ff cd | ff ce | ff cf | 83 c0 01 | 83 c1 01 | 83 c2 01 | 83 c3 01 | 83 c5 01 | 83 c6 01 | 83 c7 01) [0-4] (48 | 4c) (39 | 3b | 83) [1-3] 7? (c? | d? | e? | f?) }
+		$x3a = { 30 04 ?? 48 (ff c0 | ff c1 | ff c2 | ff c3 | ff c4 | ff c5 | ff c6 | ff c7 | ff c8 | ff c9 | ff ca | ff cb | ff cd | ff ce | ff cf | 83 c0 01 | 83 c1 01 | 83 c2 01 | 83 c3 01 | 83 c5 01 | 83 c6 01 | 83 c7 01) [0-4] (48 | 4c | 49) (39 | 3b | 83 | 81) [1-6] 7? (c? | d? | e? | f?) }
+		$x3b = { 30 0c ?? 48 (ff c0 | ff c1 | ff c2 | ff c3 | ff c4 | ff c5 | ff c6 | ff c7 | ff c8 | ff c9 | ff ca | ff cb | ff cd | ff ce | ff cf | 83 c0 01 | 83 c1 01 | 83 c2 01 | 83 c3 01 | 83 c5 01 | 83 c6 01 | 83 c7 01) [0-4] (48 | 4c | 49) (39 | 3b | 83 | 81) [1-6] 7? (c? | d? | e? | f?) }
+		$x3c = { 30 14 ?? 48 (ff c0 | ff c1 | ff c2 | ff c3 | ff c4 | ff c5 | ff c6 | ff c7 | ff c8 | ff c9 | ff ca | ff cb | ff cd | ff ce | ff cf | 83 c0 01 | 83 c1 01 | 83 c2 01 | 83 c3 01 | 83 c5 01 | 83 c6 01 | 83 c7 01) [0-4] (48 | 4c | 49) (39 | 3b | 83 | 81) [1-6] 7? (c? | d? | e? | f?) }
+		$x3d = { 30 1c ?? 48 (ff c0 | ff c1 | ff c2 | ff c3 | ff c4 | ff c5 | ff c6 | ff c7 | ff c8 | ff c9 | ff ca | ff cb | ff cd | ff ce | ff cf | 83 c0 01 | 83 c1 01 | 83 c2 01 | 83 c3 01 | 83 c5 01 | 83 c6 01 | 83 c7 01) [0-4] (48 | 4c | 49) (39 | 3b | 83 | 81) [1-6] 7? (c? | d? | e? | f?) }
 		$x4 = { 83 f? ?? 88 [1-6] (48 | 49) (ff c? | 83 c? 01) [0-6] 7? (c? | d? | e? | f?) }
 		$protect = "mprotect" fullword
 		$map = "mmap" fullword
 		/* mmap or mprotect with PROT_READ|WRITE|EXEC or READ|EXEC as third argument */
-		$rwx = { ba (05 | 07) 00 00 00 }
+		$rwx1 = { ba 05 00 00 00 }
+		$rwx2 = { ba 07 00 00 00 }
 	condition:
-		uint32(0) == 0x464c457f and filesize < 500KB and any of ($x*) and $rwx and ($protect or $map)
+		uint32(0) == 0x464c457f and filesize < 500KB and any of ($x*) and any of ($rwx*) and ($protect or $map)
 }
 
 rule credential_access : credentials
