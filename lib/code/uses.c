@@ -7,9 +7,11 @@
 #define USES_FUNCTIONS 8192u     /* that are told: a browser has 100,000 with calls of the system */
 #define USES_NAMES 96u           /* of one function */
 #define USES_BACK 72u            /* bytes before a system call in which its number is sought */
+#define USES_SITES 1000000u      /* calls that are remembered: 40 MB; node has 120,000 */
+#define USES_WORK 600000u        /* instructions decoded for the numbers of system calls: half a second. A static C library has 700 calls */
 
 struct use { uint64_t function, at; const char *name; bool syscall; };
-struct uses { const struct layout *v; struct use *use; size_t count; csh cs; cs_insn *insn; bool cut; };
+struct uses { const struct layout *v; struct use *use; size_t count; csh cs; cs_insn *insn; size_t work; bool cut; };
 
 /* Numbers of x86-64 and i386 (Linux, arch/x86/entry/syscalls); -1: not there. Those that say something of a program. */
 static const struct { const char *name; short wide, narrow; } syscalls[] = {
@@ -45,6 +47,10 @@ static uint32_t word_at(const unsigned char *p)
 
 static void add(struct uses *u, uint64_t at, const char *name, bool syscall)
 {
+	if (u->count >= USES_SITES) {
+		u->cut = true;
+		return;
+	}
 	if (u->count % 4096 == 0)
 		u->use = buf_realloc(u->use, u->count + 4096, sizeof *u->use);
 	u->use[u->count++] = (struct use){ layout_function(u->v, at), at, name, syscall };
@@ -166,8 +172,10 @@ static bool number_from(struct uses *u, const struct layout_region *r, size_t be
 	size_t left = end - begin;
 	uint64_t at = r->address + begin;
 
-	while (left && cs_disasm_iter(u->cs, &p, &left, &at, u->insn))
+	while (left && u->work && cs_disasm_iter(u->cs, &p, &left, &at, u->insn)) {
+		u->work--;
 		step(u, &a);
+	}
 	*number = a.value;
 	return !left && a.known;
 }
@@ -182,7 +190,7 @@ static void find_syscall(struct uses *u, const struct layout_region *r, size_t a
 	/* From a function's start decoding is right; elsewhere x86 falls into step within some instructions. */
 	if (function >= r->address && begin >= first && begin < at && number_from(u, r, begin, at, &number) && number < 1024)
 		goto found;
-	for (begin = first; begin < at; begin++)
+	for (begin = first; begin < at && u->work; begin++)
 		if (number_from(u, r, begin, at, &number) && number < 1024)
 			goto found;
 	return;
@@ -193,7 +201,7 @@ found:
 
 static void find_syscalls(struct uses *u, const struct layout_region *r)
 {
-	for (size_t i = 0; i + 2 <= r->n; i++) {
+	for (size_t i = 0; i + 2 <= r->n && u->work; i++) {
 		if (r->p[i] == 0x0f && r->p[i + 1] == 0x05 && u->v->bits == 64)
 			find_syscall(u, r, i, true);
 		else if (r->p[i] == 0xcd && r->p[i + 1] == 0x80)
@@ -255,7 +263,7 @@ static json_t *report(struct uses *u)
 
 json_t *uses_find(const struct layout *v, bool *cut)
 {
-	struct uses u = { .v = v };
+	struct uses u = { .v = v, .work = USES_WORK };
 	json_t *list;
 
 	*cut = false;
@@ -271,7 +279,7 @@ json_t *uses_find(const struct layout *v, bool *cut)
 			find_syscalls(&u, &v->region[i]);
 	}
 	list = report(&u);
-	*cut = u.cut;
+	*cut = u.cut || !u.work;
 	free(u.use);
 	if (u.insn)
 		cs_free(u.insn, 1);

@@ -288,11 +288,25 @@ static bool holds(struct search *s, const struct condition *c)
 
 /* ---- rules ---- */
 
+static bool has_not(const struct condition *c)
+{
+	bool has = c->kind == COND_NOT;
+
+	for (size_t i = 0; i < c->parts && !has; i++)
+		has = has_not(&c->part[i]);
+	return has;
+}
+
 static bool holds_in_function(struct search *s, const struct condition *c)
 {
 	const json_t *function;
+	bool possible = has_not(c) || holds(s, c);
 	size_t i;
 
+	/* What does not hold of the whole holds of no part of it. */
+	json_array_clear(s->evidence);
+	if (!possible)
+		return false;
 	json_array_foreach(s->f->functions, i, function) {
 		s->function = function;
 		if (holds(s, c)) {
