@@ -99,11 +99,11 @@ static const struct verb *verb_of(const struct tool *t, const char *name)
 {
 	struct buf names = { 0 };
 
-	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
 		if (name && !strcmp(name, verbs[i].name))
 			return &verbs[i];
+	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
 		buf_addf(&names, "%s%s", i ? ", " : "", verbs[i].name);
-	}
 	buf_adds(&names, ", index");
 	if (!name)
 		tool_usage(t, "wants a verb: %s", buf_str(&names));
