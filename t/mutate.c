@@ -1,6 +1,6 @@
 /*
- * mutate COUNT SEED FILE...: that many damaged copies of the files, each given twice to helper-static, confined and limited as
- * always. Prints what became of them; exit 1 when one crashed, hung, ran out of memory, was refused or differed when run again,
+ * mutate FROM TO SEED FILE...: damaged copies of the files, of the row that the seed makes those numbered FROM up to before TO,
+ * each given twice to helper-static, confined and limited as always. Prints what became of them; exit 1 when one crashed, hung, ran out of memory, was refused or differed when run again,
  * which is then kept in $MUTATE_KEEP.
  */
 #include "confine/confine.h"
@@ -117,42 +117,44 @@ static int one(const struct buf *b, const char *rules, size_t *ends, int64_t *sl
 
 int main(int argc, char **argv)
 {
-	size_t count = argc > 3 ? strtoul(argv[1], NULL, 10) : 0, samples = argc > 3 ? (size_t)argc - 3 : 0, failed = 0, ends[5] = { 0 }, of[KINDS] = { 0 };
+	size_t from = argc > 4 ? strtoul(argv[1], NULL, 10) : 0, to = argc > 4 ? strtoul(argv[2], NULL, 10) : 0;
+	size_t samples = argc > 4 ? (size_t)argc - 4 : 0, failed = 0, ends[5] = { 0 }, of[KINDS] = { 0 };
 	struct sample *s = buf_alloc((samples + 1) * sizeof *s);
-	uint64_t state = argc > 3 ? strtoul(argv[2], NULL, 10) + 1 : 0;
+	uint64_t state = argc > 4 ? strtoul(argv[3], NULL, 10) + 1 : 0;
 	char *rules = spawn_share(".");
 	struct err e = { 0 };
-	int64_t slowest = 0, begin = clock_mono_ms();
+	int64_t slowest = 0;
 	struct rusage u;
 
 	msg_init("mutate");
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (!count)
-		return msg_fail((err_set(&e, EX_USAGE, "usage: mutate COUNT SEED FILE..."), &e));
+	if (from >= to)
+		return msg_fail((err_set(&e, EX_USAGE, "usage: mutate FROM TO SEED FILE..."), &e));
 	for (size_t i = 0; i < samples; i++) {
-		s[i].path = argv[3 + i];
+		s[i].path = argv[4 + i];
 		if (io_slurp_path(s[i].path, SIZE_MOST, &s[i].b, &e) || !s[i].b.len)
 			return msg_fail(e.code ? &e : (err_set(&e, EX_DATAERR, "%s is empty", err_q(s[i].path)), &e));
 	}
-	for (size_t i = 0; i < count; i++) {
-		const struct sample *from = &s[fields_random(&state) % samples], *other = &s[fields_random(&state) % samples];
+	for (size_t i = 0; i < to; i++) {
+		const struct sample *one_of = &s[fields_random(&state) % samples], *other = &s[fields_random(&state) % samples];
 		enum kind kind = (enum kind)(i % KINDS);
 		struct buf b = { 0 };
 
-		buf_add(&b, from->b.p, from->b.len);
+		buf_add(&b, one_of->b.p, one_of->b.len);
 		damage(&b, kind, &other->b, &state);
-		of[kind]++;
-		failed += (size_t)one(&b, rules, ends, &slowest, i, from->path);
+		if (i >= from) {
+			of[kind]++;
+			failed += (size_t)one(&b, rules, ends, &slowest, i, one_of->path);
+		}
 		buf_free(&b);
 	}
 	getrusage(RUSAGE_CHILDREN, &u);
-	printf("%zu mutants of %zu files:", count, samples);
+	printf("%zu mutants:", to - from);
 	for (int k = 0; k < KINDS; k++)
-		printf(" %zu %s%s", of[k], kind_names[k], k + 1 < KINDS ? "," : "\n");
+		printf(" %zu %s%s", of[k], kind_names[k], k + 1 < KINDS ? "," : "; ");
 	for (int k = 0; k < 5; k++)
 		printf("%s%zu %s", k ? ", " : "", ends[k], end_names[k]);
-	printf("; %zu failed; slowest %lld ms, largest %ld MiB, %lld s in all\n", failed, (long long)slowest, u.ru_maxrss / 1024,
-		(long long)(clock_mono_ms() - begin) / 1000);
+	printf("; %zu failed; slowest %lld ms, largest %ld MiB\n", failed, (long long)slowest, u.ru_maxrss / 1024);
 	for (size_t i = 0; i < samples; i++)
 		buf_free(&s[i].b);
 	free(s);

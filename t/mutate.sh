@@ -14,4 +14,14 @@ mapfile -t files < <(
 	for name in true cat env id tail sort; do command -v "$name"; done | grep '^/'
 	find /usr/lib/gcc/*-w64-mingw32 /usr/*-w64-mingw32/bin /usr/share/clamav-testfiles -type f \( -name '*.dll' -o -name '*.exe' \) -size -200k 2>/dev/null | sort | head -n 24
 )
-exec "$build/t/mutate" "$count" "$seed" "${files[@]}"
+# A share of the row for each processor; the same mutants whatever their number.
+jobs=$(nproc) bad=0 pids=()
+for ((i = 0; i < jobs; i++)); do
+	from=$((count * i / jobs)) to=$((count * (i + 1) / jobs))
+	[ "$from" -lt "$to" ] || continue
+	"$build/t/mutate" "$from" "$to" "$seed" "${files[@]}" &
+	pids+=($!)
+done
+for pid in "${pids[@]}"; do wait "$pid" || bad=1; done
+echo "$count mutants of ${#files[@]} files: $([ $bad -eq 0 ] && echo all well || echo some failed)"
+exit $bad
