@@ -1,7 +1,7 @@
 /*
  * known: the whitelist: an index of the SHA-256 of known-good files, the sources it is built from (dpkg's database,
  * folders, lists of digests), and the decision whether a piece of code may be dropped from a case because of it.
- * Also the scan index: what files were found to be by earlier scans. Uses base. Never knows the archive format of a case, nor what a score is.
+ * Also the index of functions, and the scan index: what files were found to be by earlier scans. Uses base. Never knows the archive format of a case, nor what a score is.
  * A wrong "known" is a missed infection: whatever is doubtful here is "unknown".
  */
 #ifndef KNOWN_H
