@@ -17,6 +17,7 @@ static const char *const words[] = {
 	"authorized_keys", "id_rsa", "passw", "shadow", "sudo", "wget ", "curl ", "chmod ", "iptables", "nohup", "setsid", "memfd",
 	"ptrace", "insmod", "kworker", "kthread", "PRIVATE KEY", "socket", "exec", "base64", "BitTorrent", "wallet", "xmr", "/sh ",
 	".sh", ".so", "PASS ", "NICK ", "JOIN ", "PRIVMSG", "DnsQuery", "HISTFILE", "rm -", "kill",
+	"HKEY_", "CurrentVersion", "CurrentControlSet", "Software\\", "SOFTWARE\\", "cmd.exe", "owershell", "schtasks", "vssadmin", ":\\", "%APPDATA%", "lsass",
 };
 
 static bool printable(unsigned char c)

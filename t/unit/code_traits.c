@@ -283,6 +283,7 @@ static void test_identify(const struct buf *self, const struct buf *other)
 	OK(!with(other, "/rustc/zz/", 10, "compiler", "rustc"), "which has a commit");
 	OK(with(other, pyinstaller, sizeof pyinstaller - 1, "runtime", "PyInstaller (Python 3.11)"), "PyInstaller, by its cookie");
 	OK(!with(other, pyinstaller, 12, "runtime", "PyInstaller"), "a whole one");
+	OK(!with(other, "MEI\014\013\012\013\016\0\0\1\0\0\0\0\0\0\0\0\0\x7f\0\0\0libpython", 33, "runtime", "PyInstaller"), "of a version that can be");
 	OK(with(other, "\0AU3!EA06", 9, "runtime", "AutoIt"), "AutoIt");
 	OK(!identified("", 0, "packer", "") && !identified("\177ELF", 4, "compiler", ""), "nothing in nothing");
 }
