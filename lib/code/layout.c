@@ -169,8 +169,9 @@ static void open_pe(struct layout *v, const void *p, size_t n)
 	}
 	pe_imports(f, on_import, &b);
 	/* RUNTIME_FUNCTION (Microsoft, "x64 exception handling"): begin, end, unwind. */
-	for (uint64_t at = 0; f->is64 && at + 12 <= f->directory[PE_DIR_EXCEPTION].size && v->starts < LAYOUT_STARTS; at += 12) {
-		uint64_t begin = pe_number(f, f->directory[PE_DIR_EXCEPTION].rva + at, 4);
+	for (uint64_t at = f->directory[PE_DIR_EXCEPTION].rva, end = at + f->directory[PE_DIR_EXCEPTION].size;
+	     f->is64 && at + 12 <= end && at + 12 <= f->image_size && v->starts < LAYOUT_STARTS; at += 12) {
+		uint64_t begin = pe_number(f, at, 4);
 
 		if (begin)
 			add_start(v, f->base + begin);

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 static const json_t *with_text(const json_t *list, const char *key, const char *text)
@@ -92,6 +93,26 @@ int described_caller(int n)
 		return socket(AF_INET, n, 0) + (int)gethostid();
 	__asm__ volatile("mov $39, %%eax\n\tsyscall" : "=a"(r) : : "rcx", "r11", "memory");
 	return (int)r;
+}
+
+/* A PE file of headers alone, whose table of exceptions is said to go on for 4 GiB. */
+static void test_endless(void)
+{
+	unsigned char pe[400] = "MZ";
+	struct layout v;
+	clock_t before = clock();
+
+	pe[0x3c] = 0x80;
+	memcpy(pe + 0x80, "PE\0\0\x64\x86", 6);
+	pe[0x94] = 240;
+	pe[0x98] = 0x0b;
+	pe[0x99] = 2;
+	pe[0x98 + 33] = pe[0x98 + 37] = pe[0x98 + 57] = 0x10;
+	pe[0x98 + 108] = 16;
+	memset(pe + 0x98 + 112 + 8 * 3 + 4, 0xff, 4);
+	layout_open(&v, pe, sizeof pe);
+	OK(v.bits == 64 && v.windows && clock() - before < CLOCKS_PER_SEC / 4, "a table ends where the image does, whatever it says");
+	layout_free(&v);
 }
 
 static void test_uses(const struct buf *self)
@@ -297,6 +318,7 @@ int main(void)
 		return 1;
 	test_stack();
 	test_new();
+	test_endless();
 	test_uses(&self);
 	test_syscalls();
 	test_indicators();
