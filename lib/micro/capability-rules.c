@@ -141,7 +141,7 @@ static const char *stranger(const json_t *o, const char *key)
 	json_t *v;
 
 	json_object_foreach((json_t *)(uintptr_t)o, k, v) {
-		if (!strcmp(k, key) || (!strcmp(key, "least") && !strcmp(k, "of")) || (!strcmp(key, "call") && !strcmp(k, "argument")) ||
+		if (!strcmp(k, key) || (!strcmp(key, "least") && !strcmp(k, "of")) || (!strcmp(key, "call") && (!strcmp(k, "argument") || !strcmp(k, "index"))) ||
 		    (!strcmp(key, "string") && !strcmp(k, "nocase")))
 			continue;
 		return k;
@@ -190,6 +190,9 @@ static int read_condition(const struct reader *r, const json_t *o, unsigned dept
 	case COND_CALL:
 		if (json_object_get(o, "argument") && read_pattern(r, json_object_get(o, "argument"), c))
 			return -1;
+		c->index = (int)jsonio_int(o, "index", -1);
+		if (json_object_get(o, "index") && (!c->pattern || !json_is_integer(json_object_get(o, "index")) || c->index < 0 || c->index > 15))
+			return wrong(r, "index is a number from 0 to 15, beside an argument", NULL);
 		break;
 	default:
 		break;

@@ -75,19 +75,19 @@ static void found_call(struct search *s, size_t i, const json_t *call, const cha
 	buf_free(&b);
 }
 
-static const char *argument_matching(const json_t *call, const regex_t *pattern)
+static const char *argument_matching(const json_t *call, const struct condition *c)
 {
 	const json_t *a;
 	size_t i;
 
 	json_array_foreach(json_object_get(call, "args"), i, a)
-		if (json_is_string(a) && !regexec(pattern, json_string_value(a), 0, NULL, 0))
+		if (json_is_string(a) && (c->index < 0 || (size_t)c->index == i) && !regexec(c->pattern, json_string_value(a), 0, NULL, 0))
 			return json_string_value(a);
 	return NULL;
 }
 
 /* A call that was made, with an argument that matches. */
-static bool made(struct search *s, const char *name, const regex_t *pattern)
+static bool made(struct search *s, const char *name, const struct condition *c)
 {
 	const json_t *call;
 	size_t i;
@@ -95,7 +95,7 @@ static bool made(struct search *s, const char *name, const regex_t *pattern)
 	json_array_foreach(s->f->trace, i, call) {
 		const char *argument = NULL;
 
-		if (!is_call(call, name) || (pattern && !(argument = argument_matching(call, pattern))))
+		if (!is_call(call, name) || (c->pattern && !(argument = argument_matching(call, c))))
 			continue;
 		found_call(s, i, call, argument);
 		return true;
@@ -113,7 +113,7 @@ static bool holds_call(struct search *s, const struct condition *c)
 		}
 		if (!c->pattern && !s->trace_only && (named(s, "import", s->f->imports, c->name[i]) || named(s, "syscall", s->f->syscalls, c->name[i])))
 			return true;
-		if (!s->function && made(s, c->name[i], c->pattern))
+		if (!s->function && made(s, c->name[i], c))
 			return true;
 	}
 	return false;

@@ -20,6 +20,7 @@ struct condition {
 	char **name; size_t names;           /* any of them is enough; of SEQUENCE all, in this order */
 	bool nocase;                         /* of STRING */
 	regex_t *pattern;                    /* of PATTERN; of CALL: an argument must match it */
+	int index;                           /* of CALL: which argument, from 0; -1: any */
 	char *literal;                       /* what each text that the pattern matches contains; NULL: not known */
 };
 enum capability_scope { SCOPE_FILE, SCOPE_FUNCTION, SCOPE_TRACE };
