@@ -29,7 +29,7 @@ USES_judge    := base
 USES_confine  := base
 USES_code     := confine base
 USES_initrd   := casefile base
-USES_emulate  := code base
+USES_emulate  := code confine base
 USES_garden   := confine base
 USES_listing  := casefile judge base
 USES_link     := trust base
@@ -71,9 +71,10 @@ TOOL_magent  := agent link trust casefile base
 TOOL_mcenter := centre trust casefile known base
 
 # Helpers parse hostile bytes in processes of their own; they stand in libexec.
-HELPERS := helper-static helper-functions helper-garden helper-initrd helper-yara
+HELPERS := helper-static helper-unpack helper-functions helper-garden helper-initrd helper-yara
 
 TOOL_helper-static := code confine base
+TOOL_helper-unpack := emulate code confine base
 TOOL_helper-functions := code confine base
 TOOL_helper-garden := garden confine base
 TOOL_helper-yara := code confine base
@@ -82,7 +83,7 @@ TOOL_helper-initrd := initrd confine casefile base
 # ---- what is built: everything twice, plain and under the sanitizers ----
 
 .DELETE_ON_ERROR:
-.PHONY: all deps check derive observe demo lint asan mutate fuzz fuzz-smoke bench bench-known bench-scan bench-static desktop goodware valgrind install uninstall clean
+.PHONY: all deps check derive observe demo lint asan mutate fuzz fuzz-smoke bench bench-known bench-scan bench-static bench-unpack desktop goodware valgrind install uninstall clean
 
 all: $(TOOLS:%=$(BUILD)/bin/%) $(HELPERS:%=$(BUILD)/libexec/muss/%)
 
@@ -180,6 +181,10 @@ mutate: all $(BUILD)/t/mutate
 bench-scan: all $(BUILD)/t/scanbench
 	@.ci/deps .ci/bench-packages
 	@t/bench-scan.sh $(BUILD)
+
+bench-unpack: all
+	@.ci/deps .ci/bench-packages
+	@t/bench-unpack.sh $(BUILD)
 
 bench-known: all $(BUILD)/t/knownbench
 	@t/bench-known.sh $(BUILD) $(DIGESTS)

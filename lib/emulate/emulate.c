@@ -56,8 +56,14 @@ void emulate_free(struct emulation *o)
 		free(o->drop[i].bytes);
 	}
 	free(o->drop);
+	for (size_t i = 0; i < o->imports; i++) {
+		free(o->import[i].library);
+		free(o->import[i].name);
+	}
+	free(o->import);
 	json_decref(o->calls);
 	json_decref(o->findings);
+	json_decref(o->texts);
 	*o = (struct emulation){ 0 };
 }
 
@@ -72,13 +78,22 @@ static unsigned elf_bits(const unsigned char *p, size_t n)
 	return machine == EM_X86_64 ? 64 : machine == EM_386 ? 32 : 0;
 }
 
+static bool elf_begins(const void *p, size_t n)
+{
+	struct elf *f = elf_open(p, n);
+	bool begins = f && (f->type == ET_EXEC || f->type == ET_DYN) && f->entry;
+
+	elf_free(f);
+	return begins;
+}
+
 bool emulate_can(const void *p, size_t n)
 {
 	struct pe *f;
 	bool can;
 
 	if (elf_bits(p, n))
-		return true;
+		return elf_begins(p, n);
 	f = pe_open(p, n);
 	can = f && (f->machine == PE_I386 || f->machine == PE_AMD64);
 	pe_free(f);
@@ -109,7 +124,7 @@ int emulate_run(const struct emulate_system *s, const void *p, size_t n, const s
 	unsigned bits = elf_bits(p, n);
 	int rc;
 
-	*out = (struct emulation){ .calls = json_array(), .findings = json_array() };
+	*out = (struct emulation){ .calls = json_array(), .findings = json_array(), .texts = json_array() };
 	if (bits) {
 		out->system = bits == 64 ? "linux-x86-64" : "linux-i386";
 		rc = machine_open(&m, bits, l, out, e);

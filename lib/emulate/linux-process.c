@@ -139,13 +139,15 @@ static int64_t become(struct linux_process *l, struct linux_file *f, uint64_t ar
 	if (!f || !elf_is(linux_file_bytes(f), n) || l->execs++ >= EXECS) {
 		rc = elsewhere(l, f ? f->path : "a program that is not there", &args);
 	} else {
+		bool made = f->written;
+
 		copy = buf_alloc(n + 1);
 		memcpy(copy, linux_file_bytes(f), n);
 		linux_finding(l, "executes", "it becomes %.200s, which it %s", f->path, f->own ? "is itself" : "wrote");
 		if (!linux_load(l, copy, n, (const char *)args.p, (const char *)env.p))
 			rc = leave(l, "exec");
 		else
-			written_image(l->m, l->m->out->entry);
+			written_image(l->m, l->m->out->entry, made);
 		free(copy);
 		l->moved = true;
 	}

@@ -29,7 +29,19 @@ static void on_code(uc_engine *uc, uint64_t address, uint32_t size, void *ctx)
 {
 	struct machine *m = ctx;
 
-	(void)uc;
+	if (m->own_write) {
+		/* Unicorn 2.0 runs an instruction that changed its own block once more, and tells of no write from then on until it is started anew. */
+		if (address == m->pc) {
+			m->deaf = true;
+		} else {
+			m->own_write = false;
+			if (m->deaf) {
+				m->resume = address;
+				uc_emu_stop(uc);
+				return;
+			}
+		}
+	}
 	m->before = m->pc;
 	m->pc = address;
 	if (m->instructions++ >= m->l.instructions) {
@@ -42,10 +54,13 @@ static void on_code(uc_engine *uc, uint64_t address, uint32_t size, void *ctx)
 
 static void on_write(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *ctx)
 {
+	struct machine *m = ctx;
+
 	(void)uc;
 	(void)type;
 	(void)value;
-	written_add(ctx, address, (uint64_t)size);
+	m->own_write |= (address ^ m->pc) < MACHINE_PAGE;
+	written_add(m, address, (uint64_t)size);
 }
 
 static bool on_invalid_memory(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *ctx)
@@ -382,7 +397,13 @@ enum machine_event machine_run(struct machine *m)
 		if (m->stopped)
 			return EVENT_END;
 		m->pending_set = false;
+		if (m->resume)
+			machine_set_pc(m, m->resume);
+		m->resume = 0;
+		m->deaf = m->own_write = false;
 		c = uc_emu_start(m->uc, machine_pc(m), m->bits == 64 ? UINT64_MAX : UINT32_MAX, 0, 0);
+		if (m->resume && c == UC_ERR_OK && !m->pending_set)
+			continue;
 		if (m->pending_set) {
 			event = (enum machine_event)m->pending;
 			if (event == EVENT_INTERRUPT)

@@ -41,6 +41,8 @@ struct machine {
 
 	uint64_t instructions;
 	uint64_t pc, before;       /* of the instruction that runs, and of the one before it */
+	bool own_write, deaf;      /* it wrote to its own page; and Unicorn tells of writes no more: see on_code() */
+	uint64_t resume;           /* where to go on, 0: nowhere */
 	uint64_t fault_address; unsigned fault_kind;
 	unsigned number;
 	const char *stopped;
@@ -103,8 +105,8 @@ enum machine_event machine_run(struct machine *m);
 void written_add(struct machine *m, uint64_t address, uint64_t n);
 /* An instruction of n bytes at that address is about to run. */
 void written_run(struct machine *m, uint64_t address, unsigned n);
-/* The program became another one, that begins there: what was written before is no more. */
-void written_image(struct machine *m, uint64_t entry);
+/* The program became another one, that begins there: what was written before is no more. made: it had written that one itself. */
+void written_image(struct machine *m, uint64_t entry, bool made);
 void written_free(struct machine *m);
 void written_finish(struct machine *m);              /* fills out->last */
 

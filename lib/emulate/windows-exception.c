@@ -148,12 +148,31 @@ static void to_filter(struct windows *w, struct state *s)
 	call_handler(w, w->filter, STUB_FILTER, (uint64_t[]){ pointers(w, s), 0, 0, 0 }, s);
 }
 
+void windows_unhandled(struct windows *w, uint64_t record, uint64_t context)
+{
+	struct state s = { record, context, 0 };
+
+	to_filter(w, &s);
+}
+
+static void to_table(struct windows *w, struct state *s)
+{
+	uint64_t d = windows_unwind_begin(w, s->record, s->context);
+
+	if (!d || !windows_unwind_next(w, d))
+		to_filter(w, s);
+}
+
 /* The frame at s->next, or the end of the chain. */
 static void to_frame(struct windows *w, struct state *s)
 {
 	uint64_t frame = s->next, handler;
 
-	if (is64(w) || frame == UINT32_MAX || !machine_region_at(w->m, frame)) {
+	if (is64(w)) {
+		to_table(w, s);
+		return;
+	}
+	if (frame == UINT32_MAX || !machine_region_at(w->m, frame)) {
 		to_filter(w, s);
 		return;
 	}

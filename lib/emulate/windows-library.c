@@ -306,12 +306,12 @@ struct windows_library *windows_library_at(struct windows *w, uint64_t address)
 }
 
 /* What the C library exports that is no function: an address where it stands. */
-static uint64_t data_export(struct windows *w, const char *name)
+uint64_t windows_data(struct windows *w, const char *name)
 {
 	static const struct { const char *name; enum { ZERO, COMMAND_A, COMMAND_W, ONE, ENVIRONMENT } what; } data[] = {
 		{ "_acmdln", COMMAND_A }, { "_wcmdln", COMMAND_W }, { "_environ", ENVIRONMENT }, { "_wenviron", ENVIRONMENT }, { "__initenv", ENVIRONMENT },
 		{ "__winitenv", ENVIRONMENT }, { "_fmode", ZERO }, { "_commode", ZERO }, { "_iob", ZERO }, { "_pctype", ZERO }, { "__mb_cur_max", ONE },
-		{ "_adjust_fdiv", ZERO }, { "_osver", ZERO }, { "_winver", ZERO }, { "_pgmptr", COMMAND_A }, { "__argc", ONE }, { "__argv", ENVIRONMENT },
+		{ "_adjust_fdiv", ZERO }, { "_osver", ZERO }, { "_winver", ZERO }, { "_pgmptr", COMMAND_A }, { "__argc", ONE }, { "__argv", ENVIRONMENT }, { "__wargv", ENVIRONMENT },
 	};
 	size_t n = sizeof data / sizeof *data;
 	uint64_t at, v = 0;
@@ -359,7 +359,7 @@ static uint64_t unknown_export(struct windows *w, const char *name)
 /* As windows_export(); but where the table does not know the name, a place is made for it. 0: no room. */
 uint64_t windows_bind(struct windows *w, struct windows_library *l, const char *name, unsigned ordinal)
 {
-	uint64_t at = name ? data_export(w, name) : 0;
+	uint64_t at = name ? windows_data(w, name) : 0;
 	char made_up[96];
 
 	if (!at && l)

@@ -152,7 +152,7 @@ static void make_stubs(struct windows *w)
 		p[1] = (unsigned char)i;
 	}
 	/* A handler's answer is in eax: it goes to edx before. */
-	for (unsigned i = STUB_VECTORED; i <= STUB_FILTER; i++) {
+	for (unsigned i = STUB_VECTORED; i <= STUB_SCOPE; i++) {
 		unsigned char *p = code + 16 * i;
 
 		memmove(p + 2, p, 8);
@@ -161,6 +161,7 @@ static void make_stubs(struct windows *w)
 	w->stub = w->width == 8 ? 0x7ffd0000 : 0x7ffd0000;
 	machine_map(w->m, w->stub, MACHINE_PAGE, MACHINE_R | MACHINE_X, MACHINE_SYSTEM);
 	machine_write(w->m, w->stub, code, sizeof code);
+	windows_runtime(w);
 }
 
 static void find_callbacks(struct windows *w)

@@ -364,26 +364,8 @@ static uint64_t get_context(struct windows *w, const uint64_t *a)
 	return 1;
 }
 
-/* The start of a program in C: arguments and environment. */
-static uint64_t main_args(struct windows *w, const uint64_t *a)
-{
-	uint64_t list = windows_alloc(w, 4 * w->width), empty = windows_alloc(w, 2 * w->width);
-
-	machine_put_number(w->m, list, windows_string(w, WINDOWS_SAMPLE, 1), w->width);
-	machine_put_number(w->m, a[0], 1, 4);
-	machine_put_number(w->m, a[1], list, w->width);
-	machine_put_number(w->m, a[2], empty, w->width);
-	return 0;
-}
-
-static uint64_t variable(struct windows *w, const uint64_t *a)
-{
-	(void)a;
-	return windows_alloc(w, 64);
-}
-
 const struct windows_entry windows_system_table[] = {
-	{ "ExitProcess", exit_process }, { "exit", exit_process }, { "_exit", exit_process }, { "abort", exit_process }, { "_cexit", zero },
+	{ "ExitProcess", exit_process }, { "exit", exit_process }, { "_exit", exit_process }, { "abort", exit_process }, { "_amsg_exit", exit_process },
 	{ "RtlExitUserProcess", exit_process }, { "TerminateProcess", terminate_process }, { "NtTerminateProcess", terminate_process },
 	{ "FatalExit", exit_process }, { "FatalAppExitA", exit_process }, { "ExitThread", exit_thread }, { "_endthreadex", exit_thread },
 	{ "CreateThread", create_thread }, { "_beginthreadex", create_thread }, { "CreateRemoteThread", remote_thread },
@@ -406,8 +388,6 @@ const struct windows_entry windows_system_table[] = {
 	{ "InterlockedIncrement", interlocked_up }, { "InterlockedDecrement", interlocked_down }, { "InterlockedExchange", interlocked_set },
 	{ "InterlockedCompareExchange", interlocked_compare }, { "EncodePointer", first }, { "DecodePointer", first },
 	{ "RtlEncodePointer", first }, { "RtlDecodePointer", first }, { "GetThreadContext", get_context }, { "SetErrorMode", zero },
-	{ "__getmainargs", main_args }, { "__p__fmode", variable }, { "__p__commode", variable }, { "__p__environ", variable },
-	{ "_initterm", zero }, { "_initterm_e", zero }, { "__set_app_type", zero }, { "_controlfp", zero }, { "__setusermatherr", zero },
-	{ "_onexit", first }, { "atexit", zero }, { "BlockInput", one },
+	{ "BlockInput", one },
 	{ NULL, NULL },
 };

@@ -30,6 +30,12 @@ static void returned(struct windows *w, uint64_t id)
 	case STUB_VECTORED: case STUB_FRAME: case STUB_FILTER:
 		windows_handled(w, (unsigned)id);
 		break;
+	case STUB_TABLE:
+		windows_unwound(w, (int32_t)machine_reg(w->m, UC_X86_REG_EDX));
+		break;
+	case STUB_SCOPE:
+		windows_filtered(w, (int32_t)machine_reg(w->m, UC_X86_REG_EDX));
+		break;
 	case STUB_THREAD:
 		windows_thread_end(w);
 		w->moved = false;
@@ -142,6 +148,7 @@ int windows_run(struct machine *m, const struct pe *f, const char *exports, size
 	}
 	if (!m->out->end)
 		m->out->end = m->stopped ? m->stopped : "exit";
+	windows_imports(w);
 	rc = 0;
 out:
 	windows_files_end(w);

@@ -58,10 +58,11 @@ struct windows {
 	uint64_t base, entry;
 	uint64_t peb, teb, loader; /* loader: PEB_LDR_DATA */
 	uint64_t process_heap, heap_at, heap_end;
-	uint64_t command_a, command_w, environment_a, environment_w;
+	uint64_t command_a, command_w, environment_a, environment_w, argv_a, argv_w;
 	uint64_t stub;             /* of the returns that are ours */
 
 	uint64_t handler[32]; size_t handlers;         /* vectored */
+	struct windows_table { uint64_t at, count, base; } table[32]; size_t tables;   /* of functions, that the program added */
 	uint64_t filter;           /* of unhandled exceptions */
 	uint64_t debug[8];         /* registers */
 	unsigned exceptions;
@@ -105,6 +106,11 @@ const char *windows_function_name(const struct windows_function *f, char out[128
 uint64_t windows_list(struct windows *w, uint64_t base, uint64_t entry, uint64_t size, const char *path, const char *name);
 uint64_t windows_string(struct windows *w, const char *s, unsigned width);    /* in memory of the process; its address */
 
+/* ---- windows-import.c ---- */
+
+/* Fills out->import: the pointers in the image that lead to functions. */
+void windows_imports(struct windows *w);
+
 /* ---- windows-call.c ---- */
 
 /* The functions that are modelled: NULL, not this one. */
@@ -119,17 +125,28 @@ enum { EXCEPTION_ACCESS = (int)0xc0000005, EXCEPTION_BREAKPOINT = (int)0x8000000
 /* Raises it in the program, at the pc. */
 void windows_raise(struct windows *w, uint32_t code, unsigned count, const uint64_t *information);
 /* A handler came back, through one of our returns. */
-enum { STUB_EXIT, STUB_CALLBACK, STUB_VECTORED, STUB_FRAME, STUB_FILTER, STUB_LAST, STUB_THREAD, STUBS };
+enum { STUB_EXIT, STUB_CALLBACK, STUB_VECTORED, STUB_FRAME, STUB_FILTER, STUB_TABLE, STUB_SCOPE, STUB_LAST, STUB_THREAD, STUBS };
 void windows_handled(struct windows *w, unsigned stub);
 void windows_context(struct windows *w, uint64_t at);       /* writes it there */
 void windows_continue(struct windows *w, uint64_t context);
+void windows_unhandled(struct windows *w, uint64_t record, uint64_t context);   /* to the filter of what nobody handled, or the end */
+
+/* ---- windows-unwind.c: handlers that tables lead to (x86-64) ---- */
+
+/* A dispatcher for this exception, below its record; 0: no room. Then the handlers one by one: false: there is none any more. */
+uint64_t windows_unwind_begin(struct windows *w, uint64_t record, uint64_t context);
+bool windows_unwind_next(struct windows *w, uint64_t dispatcher);
+void windows_unwound(struct windows *w, int32_t answer);      /* a handler came back */
+void windows_filtered(struct windows *w, int32_t answer);     /* a filter of __C_specific_handler's */
 
 /* ---- the models of functions, each file a table that ends with NULL ---- */
 
 struct windows_entry { const char *name; windows_fn *fn; };
 extern const struct windows_entry windows_memory_table[], windows_module_table[], windows_system_table[], windows_file_table[],
-	windows_text_table[];
+	windows_text_table[], windows_unwind_table[], windows_runtime_table[];
 
+void windows_runtime(struct windows *w);       /* windows-runtime.c: puts its code into the page of the stubs */
+uint64_t windows_data(struct windows *w, const char *name);      /* windows-library.c: where an export that is no function stands; 0: none such */
 void windows_thread_end(struct windows *w);
 /* The bytes at an address, as something that it made: "injected" or "file". */
 void windows_drop(struct windows *w, const char *kind, const char *name, uint64_t at, uint64_t n);

@@ -10,6 +10,11 @@
 #define PAGES (1u << 18)              /* 1 GiB of memory written to */
 #define LAYER_BYTES (192 * MIB)       /* kept of all layers together; past it a layer's memory is left out */
 #define WORDS (MACHINE_PAGE / 64)
+#define FUNCTION_MOST 8192u           /* bytes written in one piece that may be one function, decrypted to run once */
+#define ENTRY_BYTES 16u               /* compared where one place is entered again */
+#define TEXT_LEAST 6u
+#define TEXT_MOST 400u
+#define TEXTS 1000u
 
 struct page {
 	uint64_t address;
@@ -17,6 +22,7 @@ struct page {
 	uint64_t written[WORDS];          /* a bit a byte: written since the last layer */
 	uint64_t ever[WORDS];             /* written by the program at any time */
 	uint64_t ran[WORDS];              /* run after it was written: `code` holds it as it was then */
+	uint64_t fresh[WORDS];            /* written in one piece with what was run, and small: `code` holds that, too */
 	unsigned char *code;
 };
 
@@ -120,11 +126,11 @@ static void keep(struct machine *m, struct emulate_layer *l, uint64_t address, u
 {
 	struct emulate_range *r;
 
-	if (size > LAYER_BYTES || m->kept > LAYER_BYTES - size)
+	if (!size || size > LAYER_BYTES || m->kept > LAYER_BYTES - size)
 		return;
 	l->range = buf_realloc(l->range, l->ranges + 1, sizeof *l->range);
 	r = &l->range[l->ranges++];
-	*r = (struct emulate_range){ address, (size_t)size, buf_alloc((size_t)size) };
+	*r = (struct emulate_range){ .address = address, .size = (size_t)size, .bytes = buf_alloc((size_t)size) };
 	machine_read(m, address, r->bytes, r->size);
 	m->kept += size;
 }
@@ -137,19 +143,49 @@ static bool was_written(const struct machine *m, const struct machine_region *r)
 	return false;
 }
 
-/* The image as one piece, and of other memory what can run and was written. */
+static bool can_run(const struct machine *m, size_t i)
+{
+	return i < m->regions && m->region[i].prot & MACHINE_X && m->region[i].tag != MACHINE_SYSTEM && was_written(m, &m->region[i]);
+}
+
+/* Data beside code that was made belongs to it: a program that was mapped by hand has its sections side by side. */
+static bool beside_code(const struct machine *m, size_t i)
+{
+	const struct machine_region *r = &m->region[i];
+
+	return r->tag != MACHINE_SYSTEM && was_written(m, r) &&
+		((i && r[-1].address + r[-1].size == r->address && can_run(m, i - 1)) ||
+		 (i + 1 < m->regions && r->address + r->size == r[1].address && can_run(m, i + 1)));
+}
+
+static bool in_image(const struct machine *m, const struct machine_region *r)
+{
+	return r->address >= m->image && r->address - m->image < m->image_size;
+}
+
+/* The image, each stretch of it without a hole as one piece; and of other memory what can run and was written, with what lies beside it. */
 static void keep_memory(struct machine *m, struct emulate_layer *l)
 {
-	if (m->image_size)
-		keep(m, l, m->image, m->image_size);
+	uint64_t from = 0, to = 0;
+
 	for (size_t i = 0; i < m->regions; i++) {
 		const struct machine_region *r = &m->region[i];
+		uint64_t end = r->address + r->size;
 
-		if (r->address >= m->image && r->address - m->image < m->image_size)
+		if (!in_image(m, r))
 			continue;
-		if (r->prot & MACHINE_X && r->tag != MACHINE_SYSTEM && was_written(m, r))
-			keep(m, l, r->address, r->size);
+		if (end - m->image > m->image_size)
+			end = m->image + m->image_size;
+		if (r->address != to) {
+			keep(m, l, from, to - from);
+			from = r->address;
+		}
+		to = end;
 	}
+	keep(m, l, from, to - from);
+	for (size_t i = 0; i < m->regions; i++)
+		if (!in_image(m, &m->region[i]) && (can_run(m, i) || beside_code(m, i)))
+			keep(m, l, m->region[i].address, m->region[i].size);
 }
 
 static void forget_marks(struct machine *m)
@@ -163,12 +199,59 @@ static void forget_marks(struct machine *m)
 	m->written = 0;
 }
 
+/* Whether layer i was entered at this address, with the code that stands there now: it may differ in what it counts or patches. */
+static bool same_entry(const struct machine *m, size_t i, uint64_t address)
+{
+	const struct emulate_layer *l = &m->out->layer[i];
+	unsigned char now[ENTRY_BYTES];
+	unsigned differ = 0;
+
+	if (l->entry != address)
+		return false;
+	machine_read(m, address, now, sizeof now);
+	for (size_t k = 0; k < sizeof now; k++)
+		differ += now[k] != l->code[k];
+	return differ <= sizeof now / 2;
+}
+
 static bool known_entry(const struct machine *m, uint64_t address)
 {
 	for (size_t i = 0; i < m->out->layers; i++)
-		if (m->out->layer[i].entry == address)
+		if (same_entry(m, i, address))
 			return true;
 	return false;
+}
+
+/* How far the marked bytes reach from an address, forward or back. */
+static unsigned reach(const struct machine *m, uint64_t address, int step)
+{
+	unsigned n = 0;
+
+	for (uint64_t at = address; n <= FUNCTION_MOST; at += (uint64_t)(int64_t)step, n++) {
+		const struct page *p = page_find(m, at & ~(uint64_t)(MACHINE_PAGE - 1));
+
+		if (!p || !bit(p->written, (unsigned)(at % MACHINE_PAGE)))
+			break;
+	}
+	return n;
+}
+
+/* A function that is decrypted, run and encrypted again would be lost but for what of it ran. */
+static void keep_function(struct machine *m, uint64_t address)
+{
+	unsigned back = reach(m, address, -1), on = reach(m, address, 1);
+
+	if (!back || !on || back + on > FUNCTION_MOST)
+		return;
+	for (uint64_t at = address - back + 1; at < address + on; at++) {
+		struct page *p = page_find(m, at & ~(uint64_t)(MACHINE_PAGE - 1));
+		unsigned i = (unsigned)(at % MACHINE_PAGE);
+
+		if (!p->code)
+			p->code = buf_alloc(MACHINE_PAGE);
+		machine_read(m, at, p->code + i, 1);
+		p->fresh[i / 64] |= UINT64_C(1) << (i % 64);
+	}
 }
 
 /* Code that changes itself as it runs enters the same place again and again: that is told once. */
@@ -185,14 +268,29 @@ static void layer_begin(struct machine *m, uint64_t address)
 		o->layer = buf_realloc(o->layer, o->layers + 1, sizeof *o->layer);
 		l = &o->layer[o->layers++];
 		*l = (struct emulate_layer){ .entry = address, .from = m->before, .instructions = m->instructions, .written = m->written };
+		machine_read(m, address, l->code, sizeof l->code);
 		keep_memory(m, l);
 	}
+	keep_function(m, address);
 	forget_marks(m);
 }
 
-void written_image(struct machine *m, uint64_t entry)
+void written_image(struct machine *m, uint64_t entry, bool made)
 {
-	layer_begin(m, entry);
+	for (size_t i = 0; i < m->page_room; i++) {
+		struct page *p = m->page[i];
+
+		if (!p)
+			continue;
+		memset(p->ever, 0, sizeof p->ever);
+		memset(p->ran, 0, sizeof p->ran);
+		memset(p->fresh, 0, sizeof p->fresh);
+		free(p->code);
+		p->code = NULL;
+	}
+	if (made)
+		layer_begin(m, entry);
+	forget_marks(m);
 }
 
 static void note_run(struct machine *m, struct page *p, uint64_t address, unsigned n)
@@ -241,10 +339,68 @@ static void put_back(const struct page *p, struct emulate_layer *l)
 
 		if (p->address < r->address || p->address - r->address >= r->size)
 			continue;
+		r->ran = true;
 		for (unsigned k = 0; k < MACHINE_PAGE && p->address - r->address + k < r->size; k++)
-			if (bit(p->ran, k))
+			if (bit(p->ran, k) || bit(p->fresh, k))
 				r->bytes[p->address - r->address + k] = p->code[k];
 	}
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct page *const *x = a, *const *y = b;
+
+	return (*x)->address < (*y)->address ? -1 : (*x)->address > (*y)->address;
+}
+
+static void add_text(struct emulation *o, uint64_t address, const struct buf *text)
+{
+	char hex[24];
+	json_t *t;
+
+	if (text->len < TEXT_LEAST || json_array_size(o->texts) >= TEXTS)
+		return;
+	t = json_object();
+	snprintf(hex, sizeof hex, "%llx", (unsigned long long)address);
+	json_object_set_new(t, "address", json_string(hex));
+	json_object_set_new(t, "text", jsonio_bytes(text->p, text->len < TEXT_MOST ? text->len : TEXT_MOST));
+	json_array_append_new(o->texts, t);
+}
+
+/* Text that the program itself put together, where it stands at the end. */
+static void find_texts(struct machine *m)
+{
+	struct page **sorted = buf_alloc((m->page_count + 1) * sizeof(struct page *));
+	struct buf text = { 0 };
+	uint64_t begin = 0, next = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->page_room; i++)
+		if (m->page[i])
+			sorted[n++] = m->page[i];
+	qsort(sorted, n, sizeof(struct page *), by_address);
+	for (size_t i = 0; i < n; i++) {
+		unsigned char bytes[MACHINE_PAGE];
+
+		machine_read(m, sorted[i]->address, bytes, sizeof bytes);
+		for (unsigned k = 0; k < MACHINE_PAGE; k++) {
+			uint64_t at = sorted[i]->address + k;
+
+			if (text.len && (at != next || !bit(sorted[i]->ever, k) || bytes[k] < 0x20 || bytes[k] > 0x7e)) {
+				add_text(m->out, begin, &text);
+				buf_clear(&text);
+			}
+			if (!bit(sorted[i]->ever, k) || bytes[k] < 0x20 || bytes[k] > 0x7e)
+				continue;
+			if (!text.len)
+				begin = at;
+			buf_addc(&text, (char)bytes[k]);
+			next = at + 1;
+		}
+	}
+	add_text(m->out, begin, &text);
+	buf_free(&text);
+	free(sorted);
 }
 
 void written_finish(struct machine *m)
@@ -258,6 +414,7 @@ void written_finish(struct machine *m)
 	for (size_t i = 0; i < m->page_room; i++)
 		if (m->page[i] && m->page[i]->code)
 			put_back(m->page[i], l);
+	find_texts(m);
 }
 
 void written_free(struct machine *m)
