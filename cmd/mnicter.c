@@ -27,7 +27,7 @@ static const char usage[] =
 "                      page that needs nothing else)\n"
 "  -o file             write there, not to standard output; export to a folder:\n"
 "                      under the case's id\n"
-"  --static            parse only: no sample is run\n"
+"  --static            parse and emulate only: no sample is run\n"
 "  --all-dynamic       run whatever can be run\n"
 "  --min-score score   run pieces that mscan gave at least this score (20)\n"
 "  -q, -v              say less, more; -h this help; -V the version\n"

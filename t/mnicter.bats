@@ -249,6 +249,7 @@ sleeper='while :; do sleep 1; done'
 @test "a parser that crashes or is refused something is a finding about the sample" {
 	mkdir -p b/bin b/libexec/muss
 	cp "$BIN/mnicter" b/bin/
+	cp "$LIBEXEC/helper-unpack" b/libexec/muss/
 	export MUSS_SHARE=$ROOT/rules
 	sha=$(add /usr/bin/env)
 	make_case >in.case

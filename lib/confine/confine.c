@@ -90,7 +90,7 @@ static int set_limits(enum confine_profile p, const struct confine_limits *l, st
 		return -1;
 	if (set_limit(RLIMIT_FSIZE, l->file_bytes, "file size", e) || set_limit(RLIMIT_CORE, 0, "core files", e))
 		return -1;
-	return set_limit(RLIMIT_NOFILE, p == CONFINE_PARSER ? 0 : 256, "descriptors", e);
+	return set_limit(RLIMIT_NOFILE, p == CONFINE_COMPILER ? 256 : 0, "descriptors", e);
 }
 
 static int allow_path(int ruleset, const char *path, uint64_t access)
@@ -151,6 +151,7 @@ static int add(scmp_filter_ctx ctx, uint32_t action, int call)
 static int set_seccomp(enum confine_profile p, struct err *e)
 {
 	const struct scmp_arg_cmp no_exec = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+	const struct scmp_arg_cmp anonymous = SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS);
 	/* fstat() of some C libraries; a name could still be put there, which tells a file's size and no more. */
 	const struct scmp_arg_cmp by_fd[] = { SCMP_A0(SCMP_CMP_MASKED_EQ, 0x80000000, 0),
 		SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH) };
@@ -167,6 +168,8 @@ static int set_seccomp(enum confine_profile p, struct err *e)
 	if ((r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &no_exec)) ||
 	    (r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, &no_exec)) ||
 	    (r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &to_self)))
+		goto out;
+	if (p == CONFINE_EMULATOR && (r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &anonymous)))
 		goto out;
 	if (p == CONFINE_COMPILER) {
 		for (size_t i = 0; i < sizeof compiler_calls / sizeof *compiler_calls; i++)

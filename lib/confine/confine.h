@@ -11,6 +11,7 @@
 
 enum confine_profile {
 	CONFINE_PARSER,   /* compute on descriptors that are open already: no open, no socket, no exec, no fork */
+	CONFINE_EMULATOR, /* as PARSER, and may map anonymous memory that can run (Unicorn's translations) */
 	CONFINE_COMPILER, /* as PARSER, and may read files (libtcc reads musl's headers and libraries) */
 };
 /* Limits: memory_bytes (address space; not under AddressSanitizer, which reserves terabytes), cpu_seconds, no core files,
@@ -43,6 +44,8 @@ struct helper_result {
 /* Runs libexec/muss/NAME args..., `sample` as its descriptor 3 (read only), other descriptors closed, empty environment,
  * with a wall clock limit. The helper itself calls confine_enter first of all. -1 only when it could not be run (69, 70). */
 int helper_run(const char *name, const char *const *args, int sample, int timeout_ms, struct helper_result *r, struct err *e);
+/* The same; descriptor 4 of the helper is `bytes`, for what is too large for its standard output. It may write there; offset and all are shared. */
+int helper_run_with(const char *name, const char *const *args, int sample, int bytes, int timeout_ms, struct helper_result *r, struct err *e);
 void helper_free(struct helper_result *r);
 
 #endif

@@ -10,20 +10,29 @@
 
 #define HELPER_ERR (64 * KIB)   /* of messages: enough for a sanitizer's report */
 #define HELPER_SAMPLE 3
+#define HELPER_BYTES 4
+#define OUT_OF_THE_WAY 10
 
 /* What a helper may know of our environment: where the rules are, and how the sanitizers were told to behave. */
 static const char *const passed[] = { "MUSS_SHARE", "ASAN_OPTIONS", "UBSAN_OPTIONS" };
 
-static int place_sample(void *arg)
-{
-	int fd = *(int *)arg;
+struct placed { int sample, bytes; };
 
-	if (fd < 0 || fd == HELPER_SAMPLE)
+static int place(int fd, int to)
+{
+	if (fd < 0 || fd == to)
 		return 0;
-	if (dup2(fd, HELPER_SAMPLE) < 0)
+	if (dup2(fd, to) < 0)
 		return -1;
 	close(fd);
 	return 0;
+}
+
+static int place_both(void *arg)
+{
+	const struct placed *p = arg;
+
+	return place(p->sample, HELPER_SAMPLE) || place(p->bytes, HELPER_BYTES) ? -1 : 0;
 }
 
 /* A read-only description of its own: neither our offset nor our right to write goes to the helper. */
@@ -34,7 +43,11 @@ static int reopen(int fd)
 
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	copy = open(path, O_RDONLY | O_CLOEXEC);
-	return copy >= 0 ? copy : fcntl(fd, F_DUPFD_CLOEXEC, HELPER_SAMPLE);
+	if (copy < 0 || copy >= OUT_OF_THE_WAY)
+		return copy >= 0 ? copy : fcntl(fd, F_DUPFD_CLOEXEC, OUT_OF_THE_WAY);
+	fd = fcntl(copy, F_DUPFD_CLOEXEC, OUT_OF_THE_WAY);
+	close(copy);
+	return fd;
 }
 
 /* One reading, closing at the end. What is over the cap is read and dropped, so that the helper never hangs in write(). */
@@ -115,13 +128,20 @@ static int classify(const char *name, int status, struct helper_result *r, struc
 
 int helper_run(const char *name, const char *const *args, int sample, int timeout_ms, struct helper_result *r, struct err *e)
 {
-	int out[2] = { -1, -1 }, errs[2] = { -1, -1 }, fd = -1, rc = -1, status;
+	return helper_run_with(name, args, sample, -1, timeout_ms, r, e);
+}
+
+int helper_run_with(const char *name, const char *const *args, int sample, int bytes, int timeout_ms, struct helper_result *r, struct err *e)
+{
+	int out[2] = { -1, -1 }, errs[2] = { -1, -1 }, rc = -1, status;
+	struct placed fd = { -1, -1 };
 	char *path = spawn_helper(name), *env[sizeof passed / sizeof *passed + 1] = { NULL };
 	const char **argv;
 	size_t argc = 0, envs = 0;
 	int64_t end = clock_mono_ms() + timeout_ms;
-	struct spawn s = { .in = -1, .before_exec = place_sample, .before_arg = &fd };
-	int keep[2] = { -1, -1 };
+	struct spawn s = { .in = -1, .before_exec = place_both, .before_arg = &fd };
+	int keep[3] = { -1, -1, -1 };
+	size_t kept = 0;
 
 	*r = (struct helper_result){ .end = HELPER_DONE };
 	while (args && args[argc])
@@ -134,12 +154,18 @@ int helper_run(const char *name, const char *const *args, int sample, int timeou
 		if (getenv(passed[i]))
 			env[envs++] = buf_printf("%s=%s", passed[i], getenv(passed[i]));
 	if (sample >= 0) {
-		fd = reopen(sample);
-		if (fd < 0) {
+		keep[kept++] = fd.sample = reopen(sample);
+		if (fd.sample < 0) {
 			err_sys(e, "cannot hand a sample to %s", name);
 			goto out;
 		}
-		keep[0] = fd;
+	}
+	if (bytes >= 0) {
+		keep[kept] = fd.bytes = fcntl(bytes, F_DUPFD_CLOEXEC, OUT_OF_THE_WAY);
+		if (fd.bytes < 0) {
+			err_sys(e, "cannot hand a file to %s", name);
+			goto out;
+		}
 	}
 	if (pipe2(out, O_CLOEXEC) || pipe2(errs, O_CLOEXEC)) {
 		err_sys(e, "cannot make a pipe");
@@ -175,7 +201,8 @@ out:
 		io_close(&out[i]);
 		io_close(&errs[i]);
 	}
-	io_close(&fd);
+	io_close(&fd.sample);
+	io_close(&fd.bytes);
 	for (size_t i = 0; i < envs; i++)
 		free(env[i]);
 	free(argv);

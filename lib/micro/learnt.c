@@ -30,6 +30,19 @@ static int is_yar(const struct dirent *d)
 	return d->d_name[0] != '.' && n > 4 && !strcmp(d->d_name + n - 4, ".yar");
 }
 
+/* The emulator's Windows is made of it. */
+static int digest_exports(struct digest *d, struct err *e)
+{
+	char *path = spawn_share("windows/exports.txt");
+	struct buf b = { 0 };
+	int rc = io_slurp_path(path, CAP_SLURP, &b, e);
+
+	digest_add(d, b.p, b.len);
+	buf_free(&b);
+	free(path);
+	return rc;
+}
+
 static int digest_rules(char hex[DIGEST_HEX], struct err *e)
 {
 	char *folder = spawn_share("."), *capability = spawn_share("capability");
@@ -55,6 +68,8 @@ static int digest_rules(char hex[DIGEST_HEX], struct err *e)
 	if (!rc)
 		rc = capability_digest(capability, d, e);
 	free(capability);
+	if (!rc)
+		rc = digest_exports(d, e);
 	digest_end(d, hex);
 	digest_free(d);
 	free(folder);

@@ -29,6 +29,12 @@ struct micro {
 
 bool micro_add(struct micro_extra *x, const char *name, unsigned mode, int fd)
 {
+	for (size_t i = 0; i < x->count; i++) {
+		if (!strcmp(x->member[i].name, name)) {
+			close(fd);
+			return true;
+		}
+	}
 	if (x->count >= MICRO_EXTRA) {
 		close(fd);
 		return false;
@@ -240,7 +246,7 @@ static int analyse(struct micro *m, struct micro_sample *s, struct learnt_parts 
 		return -1;
 	if (!known) {
 		p->stat = static_analyse(s, &p->disasm, e);
-		if (!p->stat)
+		if (!p->stat || unpack_analyse(s, p->stat, &p->disasm, &p->extra, e))
 			return -1;
 		verdict_weigh(m->v, "static", json_object_get(p->stat, "signs"));
 		capability_static(m->capabilities, p->stat);

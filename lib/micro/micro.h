@@ -46,7 +46,8 @@ struct micro_extra {
 
 /* ---- micro.c ---- */
 
-/* Takes fd (closes it in micro_extra_free); copies name. At most MICRO_EXTRA members: then fd is closed and false returned. */
+/* Takes fd (closes it in micro_extra_free); copies name. A member of that name that is there already stays: fd is closed. At most
+ * MICRO_EXTRA members: then fd is closed and false returned. */
 #define MICRO_EXTRA 256u
 bool micro_add(struct micro_extra *x, const char *name, unsigned mode, int fd);
 void micro_extra_free(struct micro_extra *x);
@@ -59,6 +60,14 @@ int micro_run(const struct micro_options *o, int in, int out, struct err *e);
 /* static.json's object; disasm gets disasm.txt's text (empty: none). A parser that crashes is a finding ("parser":"crashed").
  * NULL only when the helper could not be run (69, 70). New reference. */
 json_t *static_analyse(const struct micro_sample *s, struct buf *disasm, struct err *e);
+
+/* ---- unpack.c ---- */
+
+/* Puts "unpack" into stat, and "unpacked", which describes unpacked-1, when there is one; the text of its disassembly behind disasm's; the
+ * memory and what the program wrote as members "unpacked-N" and "dropped/<sha256>". A sample that is no program for x86 leaves stat as it
+ * is; one that crashes or stalls the emulator is a finding ("end":"crashed"). -1 only when the helper could not be run (69, 70) or
+ * the members not be kept (74, 75). */
+int unpack_analyse(const struct micro_sample *s, json_t *stat, struct buf *disasm, struct micro_extra *extra, struct err *e);
 
 /* ---- dynamic.c ---- */
 

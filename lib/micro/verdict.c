@@ -243,22 +243,12 @@ static void from_capabilities(struct judgement *j, const char *member, const jso
 	}
 }
 
-static void from_static(struct judgement *j, const json_t *stat)
+static void from_rules(struct judgement *j, const json_t *stat)
 {
-	const json_t *o, *known;
-	const char *name, *parser = jsonio_str(stat, "parser");
+	const json_t *o;
+	const char *name;
 	size_t i;
 
-	json_array_foreach(json_object_get(stat, "signs"), i, o) {
-		name = jsonio_str(o, "name");
-		known = name ? find(j->v, "static", name) : NULL;
-		if (known)
-			add_reason(j, "static", name, jsonio_str(known, "group"), jsonio_num(known, "weight", 0), jsonio_str(o, "reason"), 0,
-				sign_at("static.json", "signs", i));
-	}
-	if (parser && (!strcmp(parser, "crashed") || !strcmp(parser, "refused")) && (known = find(j->v, "static", "parser-crashed")))
-		add_reason(j, "static", "parser-crashed", jsonio_str(known, "group"), jsonio_num(known, "weight", 0), "the confined parser did not survive it", 0,
-			json_pack("[o]", place("static.json", "sign", "parser", parser)));
 	json_array_foreach(json_object_get(stat, "rules"), i, o) {
 		const json_t *meta = json_object_get(o, "meta");
 		const char *tag = json_string_value(json_array_get(json_object_get(o, "tags"), 0));
@@ -276,6 +266,26 @@ static void from_static(struct judgement *j, const json_t *stat)
 		if (weight >= RULES_HEAVY)
 			json_object_set_new(j->heavy, group, json_true());
 	}
+}
+
+static void from_static(struct judgement *j, const json_t *stat)
+{
+	const json_t *o, *known;
+	const char *name, *parser = jsonio_str(stat, "parser");
+	size_t i;
+
+	json_array_foreach(json_object_get(stat, "signs"), i, o) {
+		name = jsonio_str(o, "name");
+		known = name ? find(j->v, "static", name) : NULL;
+		if (known)
+			add_reason(j, "static", name, jsonio_str(known, "group"), jsonio_num(known, "weight", 0), jsonio_str(o, "reason"), 0,
+				sign_at("static.json", "signs", i));
+	}
+	if (parser && (!strcmp(parser, "crashed") || !strcmp(parser, "refused")) && (known = find(j->v, "static", "parser-crashed")))
+		add_reason(j, "static", "parser-crashed", jsonio_str(known, "group"), jsonio_num(known, "weight", 0), "the confined parser did not survive it", 0,
+			json_pack("[o]", place("static.json", "sign", "parser", parser)));
+	from_rules(j, stat);
+	from_rules(j, json_object_get(stat, "unpacked"));
 }
 
 static void add_behaviour(void *ctx, const char *name, const char *reason, const char *at)
