@@ -285,6 +285,7 @@ void machine_close(struct machine *m)
 		uc_close(m->uc);
 	written_free(m);
 	free(m->region);
+	free(m->section);
 }
 
 /* ---- registers ---- */
@@ -347,22 +348,32 @@ uint64_t machine_clock(const struct machine *m)
 /* ---- running ---- */
 
 /* rdtsc and rdtscp: not for user mode here, so that the clock is ours. True: done, and the pc is behind it. */
+static bool is_prefix(const struct machine *m, unsigned char b)
+{
+	static const unsigned char prefixes[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf2, 0xf3 };
+
+	return memchr(prefixes, b, sizeof prefixes) || (m->bits == 64 && (b & 0xf0) == 0x40);
+}
+
+/* With prefixes that mean nothing to it, as well: packers put them there. */
 static bool read_clock(struct machine *m)
 {
-	unsigned char b[3] = { 0 };
+	unsigned char b[17] = { 0 }, *p = b;
 	uint64_t pc = machine_pc(m), t = machine_clock(m);
 	bool with_processor;
 
-	machine_read(m, pc, b, 2);
-	machine_read(m, pc, b, 3);
-	with_processor = b[0] == 0x0f && b[1] == 0x01 && b[2] == 0xf9;
-	if (!with_processor && (b[0] != 0x0f || b[1] != 0x31))
+	for (size_t i = 0; i < 15 && machine_read(m, pc + i, b + i, 1); i++)
+		;
+	while (p < b + 12 && is_prefix(m, *p))
+		p++;
+	with_processor = p[0] == 0x0f && p[1] == 0x01 && p[2] == 0xf9;
+	if (!with_processor && (p[0] != 0x0f || p[1] != 0x31))
 		return false;
 	machine_set(m, m->bits == 64 ? UC_X86_REG_RAX : UC_X86_REG_EAX, (uint32_t)t);
 	machine_set(m, m->bits == 64 ? UC_X86_REG_RDX : UC_X86_REG_EDX, t >> 32);
 	if (with_processor)
 		machine_set(m, m->bits == 64 ? UC_X86_REG_RCX : UC_X86_REG_ECX, 0);
-	machine_set_pc(m, pc + (with_processor ? 3 : 2));
+	machine_set_pc(m, pc + (uint64_t)(p - b) + (with_processor ? 3 : 2));
 	return true;
 }
 

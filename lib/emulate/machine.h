@@ -53,6 +53,8 @@ struct machine {
 	uint64_t kept;             /* bytes of layers */
 	uint64_t written;          /* bytes since the last layer */
 	uint64_t image, image_size;
+	struct machine_section { uint64_t address, end; } *section; size_t sections;   /* of the image, by address */
+	bool hopped;               /* it went from the section where it began to one before it: see written.c */
 
 	/* the events of Unicorn's hooks, until the run is interrupted */
 	int pending; bool pending_set;

@@ -30,12 +30,16 @@ __asm__(".section .rodata\n"
 	"hole: mov $11, %eax\n lea hole+0x1000(%rip), %rdi\n mov $4096, %esi\n syscall\n"
 	" lea hole+0x2000(%rip), %rdi\n movl $0xc3c3c3c3, (%rdi)\n call *%rdi\n mov $60, %eax\n xor %edi, %edi\n syscall\n"
 	"hole_end:\n"
+	/* The clock, with prefixes that packers put before it; it must go on. */
+	"clock_: rdtsc\n mov %eax, %ebx\n .byte 0xf3\n rdtsc\n .byte 0x48, 0x0f, 0x31\n .byte 0x0f, 0x01, 0xf9\n sub %ebx, %eax\n"
+	" lea -1(%rax), %edi\n cmp $1000, %edi\n mov $60, %eax\n jb 3f\n ud2\n3: syscall\n"
+	"clock_end:\n"
 	".code32\n"
 	"narrow: mov $192, %eax\n xor %ebx, %ebx\n mov $4096, %ecx\n mov $7, %edx\n mov $0x22, %esi\n mov $-1, %edi\n xor %ebp, %ebp\n int $0x80\n"
 	" movb $0x40, (%eax)\n movb $0xc3, 1(%eax)\n call *%eax\n mov $1, %eax\n xor %ebx, %ebx\n int $0x80\n"
 	"narrow_end:\n"
 	".code64\n.previous\n");
-extern const unsigned char once[], once_end[], count[], count_end[], hole[], hole_end[], narrow[], narrow_end[];
+extern const unsigned char once[], once_end[], count[], count_end[], hole[], hole_end[], clock_[], clock_end[], narrow[], narrow_end[];
 
 static void program(struct buf *b, bool wide, const unsigned char *code, const unsigned char *end, size_t memory)
 {
@@ -121,6 +125,19 @@ static void test_hole(void)
 	buf_free(&b);
 }
 
+static void test_clock(void)
+{
+	struct buf b = { 0 };
+	struct emulation o;
+
+	program(&b, true, clock_, clock_end, 0x1000);
+	if (run(&b, &o)) {
+		OK_STR(o.end, "exit", "the clock is read, whatever prefixes stand before the instruction, and goes on");
+		emulate_free(&o);
+	}
+	buf_free(&b);
+}
+
 static void test_narrow(void)
 {
 	struct buf b = { 0 };
@@ -158,6 +175,7 @@ int main(void)
 	test_once();
 	test_count();
 	test_hole();
+	test_clock();
 	test_narrow();
 	test_repeats();
 	return unit_end();
