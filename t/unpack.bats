@@ -118,6 +118,24 @@ unpacks() {   # NAME...: of both widths
 	find 3 -name unpacked-1 | grep -q .
 }
 
+@test "C programs for Windows reach main through their run-time library, and their exceptions their handlers" {
+	command -v i686-w64-mingw32-gcc >/dev/null && command -v x86_64-w64-mingw32-gcc >/dev/null || skip "needs the mingw-w64 compilers"
+	for machine in i686 x86_64; do
+		$machine-w64-mingw32-gcc -O1 -o runtime.exe "$ROOT/testdata/unpack/windows/runtime.c"
+		analyse "$PWD/runtime.exe"
+		jq -e '.unpack | .end == "exit" and (.layers | length == 1) and .layers[0].member != null' out/static.json
+		jq -e '[.unpack.calls[] | select(.call == "OutputDebugStringA").args[0]] == ["named 1 7 42"]' out/static.json
+		jq -e '[.unpack.calls[] | select(.call == "exit").args[0]] == ["0x3"]' out/static.json
+		objdump -p out/unpacked-1 >tables
+		grep -q VirtualAlloc tables
+		$machine-w64-mingw32-gcc -O1 -o exceptions.exe "$ROOT/testdata/unpack/windows/exceptions.c"
+		analyse "$PWD/exceptions.exe"
+		# 1000, one by the vectored handler; two filters asked, and the register that came back: 200 and 77
+		[ $machine = i686 ] && want=0x3e9 || want=0x4fe
+		jq -e --arg want $want '[.unpack.calls[] | select(.call == "ExitProcess").args[0]] == [$want]' out/static.json
+	done
+}
+
 @test "what does not unpack itself has no such member; what is no program is not run" {
 	analyse /usr/bin/env
 	jq -e '.unpack.layers == [] and .unpack.members == [] and .unpacked == null and .unpack.end == "exit"' out/static.json

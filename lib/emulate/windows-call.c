@@ -11,7 +11,7 @@ windows_fn *windows_model(const char *name, size_t length)
 	static const struct windows_entry *const tables[] = { windows_memory_table, windows_module_table, windows_system_table, windows_file_table,
 		windows_text_table, windows_unwind_table, windows_runtime_table };
 
-	for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
+	for (size_t t = 0; t < sizeof tables / sizeof(struct windows_entry *); t++)
 		for (const struct windows_entry *i = tables[t]; i->name; i++)
 			if (strlen(i->name) == length && !memcmp(i->name, name, length))
 				return i->fn;

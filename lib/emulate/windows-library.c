@@ -27,7 +27,7 @@ static void lower_name(const char *name, char out[64])
 		out[n] = (char)tolower((unsigned char)base[n]);
 	out[n] = '\0';
 	if (!strchr(out, '.'))
-		strcat(out, ".dll");
+		snprintf(out + n, 64 - n, ".dll");
 	else if (n && out[n - 1] == '.')
 		out[n - 1] = '\0';
 }
@@ -92,8 +92,12 @@ static void read_functions(struct windows *w, struct windows_library *l, const c
 
 		if (!stop)
 			break;
-		if (length < (size_t)(stop - s))
-			sscanf(s + length, "%u %u", &bytes, &ordinal);
+		if (length < (size_t)(stop - s)) {   /* numbers end at the end of the line: strtoul() stops there */
+			char *next;
+
+			bytes = (unsigned)strtoul(s + length, &next, 10);
+			ordinal = next < stop ? (unsigned)strtoul(next, NULL, 10) : 0;
+		}
 		if (length && *s != '#')
 			add_function(w, s, length, bytes, ordinal);
 		s = stop + 1;
@@ -111,12 +115,16 @@ static void put(unsigned char *p, uint64_t v, size_t n)
 
 static void put_stub(const struct windows *w, unsigned char *p, uint32_t id, unsigned bytes)
 {
+	static const unsigned char narrow[] = { 0x8b, 0xff, 0x55, 0x8b, 0xec, 0x5d, 0xb8, 0, 0, 0, 0, 0xcd, 0x2e, 0xc2, 0, 0 };
+
 	if (w->width == 8) {
-		memcpy(p, "\x4c\x8b\xd1\xb8\0\0\0\0\x0f\x05\xc3", 11);
+		static const unsigned char code[] = { 0x4c, 0x8b, 0xd1, 0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0xc3 };
+
+		memcpy(p, code, sizeof code);
 		put(p + 4, id, 4);
 		return;
 	}
-	memcpy(p, "\x8b\xff\x55\x8b\xec\x5d\xb8\0\0\0\0\xcd\x2e\xc2\0\0", 16);
+	memcpy(p, narrow, sizeof narrow);
 	put(p + 7, id, 4);
 	put(p + 14, bytes, 2);
 	if (!bytes)
@@ -128,9 +136,9 @@ static void put_header(const struct windows *w, unsigned char *p, uint64_t base,
 	unsigned char *pe = p + 0x80, *o = pe + 24, *s;
 	size_t directories = w->width == 8 ? 112 : 96, optional = directories + 128;
 
-	memcpy(p, "MZ\x90", 3);
+	put(p, 0x905a4d, 3);             /* "MZ", as linkers begin */
 	put(p + 60, 0x80, 4);
-	memcpy(pe, "PE\0", 4);
+	put(pe, 0x4550, 4);
 	put(pe + 4, w->width == 8 ? PE_AMD64 : PE_I386, 2);
 	put(pe + 6, 2, 2);
 	put(pe + 8, 0x4802a12c, 4);
@@ -155,11 +163,11 @@ static void put_header(const struct windows *w, unsigned char *p, uint64_t base,
 	put(o + directories, exports, 4);
 	put(o + directories + 4, size - exports, 4);
 	s = o + optional;
-	memcpy(s, ".text", 5);
+	put(s, 0x747865742e, 5);         /* ".text" */
 	put(s + 8, code_size, 4);
 	put(s + 12, code, 4);
 	put(s + 36, 0x60000020, 4);
-	memcpy(s + 40, ".rdata", 6);
+	put(s + 40, 0x61746164722e, 6);  /* ".rdata" */
 	put(s + 48, size - exports, 4);
 	put(s + 52, exports, 4);
 	put(s + 76, 0x40000040, 4);
@@ -311,7 +319,7 @@ uint64_t windows_data(struct windows *w, const char *name)
 	static const struct { const char *name; enum { ZERO, COMMAND_A, COMMAND_W, ONE, ENVIRONMENT } what; } data[] = {
 		{ "_acmdln", COMMAND_A }, { "_wcmdln", COMMAND_W }, { "_environ", ENVIRONMENT }, { "_wenviron", ENVIRONMENT }, { "__initenv", ENVIRONMENT },
 		{ "__winitenv", ENVIRONMENT }, { "_fmode", ZERO }, { "_commode", ZERO }, { "_iob", ZERO }, { "_pctype", ZERO }, { "__mb_cur_max", ONE },
-		{ "_adjust_fdiv", ZERO }, { "_osver", ZERO }, { "_winver", ZERO }, { "_pgmptr", COMMAND_A }, { "__argc", ONE }, { "__argv", ENVIRONMENT }, { "__wargv", ENVIRONMENT },
+		{ "_adjust_fdiv", ZERO }, { "_osver", ZERO }, { "_winver", ZERO }, { "_pgmptr", COMMAND_A }, { "__argc", ONE }, { "__argv", ENVIRONMENT }, { "__wargv", ENVIRONMENT }, { "errno", ZERO }, { "_doserrno", ZERO },
 	};
 	size_t n = sizeof data / sizeof *data;
 	uint64_t at, v = 0;

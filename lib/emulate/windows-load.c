@@ -58,6 +58,13 @@ static int load_image(struct windows *w, struct err *e)
 	w->entry = w->base + f->entry;
 	w->m->image = w->base;
 	w->m->image_size = f->image_size;
+	w->m->section = buf_alloc((f->sections + 1) * sizeof *w->m->section);
+	for (size_t i = 0; i < f->sections; i++) {
+		const struct pe_section *s = &f->section[i];
+		uint64_t at = w->base + s->address;
+
+		w->m->section[w->m->sections++] = (struct machine_section){ at, at + (s->memsize ? s->memsize : s->filesize) };
+	}
 	return 0;
 }
 
@@ -158,7 +165,7 @@ static void make_stubs(struct windows *w)
 		memmove(p + 2, p, 8);
 		memcpy(p, "\x89\xc2", 2);
 	}
-	w->stub = w->width == 8 ? 0x7ffd0000 : 0x7ffd0000;
+	w->stub = w->width == 8 ? 0x7ffc0000 : 0x7ffd0000;   /* where neither block of the thread lies */
 	machine_map(w->m, w->stub, MACHINE_PAGE, MACHINE_R | MACHINE_X, MACHINE_SYSTEM);
 	machine_write(w->m, w->stub, code, sizeof code);
 	windows_runtime(w);

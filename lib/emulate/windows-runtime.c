@@ -81,6 +81,8 @@ KEPT(p_mb_cur_max, "__mb_cur_max")
 KEPT(p_pctype, "_pctype")
 KEPT(p_osver, "_osver")
 KEPT(p_winver, "_winver")
+KEPT(p_errno, "errno")
+KEPT(p_doserrno, "_doserrno")
 
 static uint64_t p_argv(struct windows *w, const uint64_t *a)
 {
@@ -129,6 +131,6 @@ const struct windows_entry windows_runtime_table[] = {
 	{ "_initialize_narrow_environment", zero }, { "_configthreadlocale", zero }, { "_crt_atexit", zero }, { "_register_onexit_function", zero },
 	{ "_initialize_onexit_table", zero }, { "_set_new_mode", zero }, { "_set_fmode", zero }, { "__set_app_type", zero }, { "_controlfp", zero },
 	{ "_controlfp_s", zero }, { "__setusermatherr", zero }, { "_onexit", first }, { "__dllonexit", first }, { "atexit", zero }, { "_cexit", zero },
-	{ "_lock", zero }, { "_unlock", zero },
+	{ "_errno", p_errno }, { "__doserrno", p_doserrno }, { "_lock", zero }, { "_unlock", zero },
 	{ NULL, NULL },
 };

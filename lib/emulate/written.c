@@ -1,6 +1,7 @@
 /*
  * What was written and then run. Bytes, not pages, are marked: packers write data beside the code that is running. An instruction
- * that begins in a marked byte begins a layer: the memory is kept as it is then, and the marks are cleared (Renovo).
+ * that begins in a marked byte begins a layer: the memory is kept as it is then, and the marks are cleared (Renovo). So does a jump back
+ * to a section that was written to.
  */
 #include "emulate/machine.h"
 
@@ -12,6 +13,7 @@
 #define WORDS (MACHINE_PAGE / 64)
 #define FUNCTION_MOST 8192u           /* bytes written in one piece that may be one function, decrypted to run once */
 #define ENTRY_BYTES 16u               /* compared where one place is entered again */
+#define HOP_LEAST 64u                 /* bytes written to other sections before it goes there */
 #define TEXT_LEAST 6u
 #define TEXT_MOST 400u
 #define TEXTS 1000u
@@ -308,6 +310,35 @@ static void note_run(struct machine *m, struct page *p, uint64_t address, unsign
 		p->ran[i / 64] |= UINT64_C(1) << (i % 64);
 }
 
+static size_t section_of(const struct machine *m, uint64_t address)
+{
+	size_t i = 0;
+
+	while (i < m->sections && (address < m->section[i].address || address >= m->section[i].end))
+		i++;
+	return i;
+}
+
+/*
+ * A packer may leave the code as it is and pack the data alone: no written byte is ever run. It shows by a jump back from the section
+ * where the program begins, which a packer puts behind the others, when it has written to them (the second trigger of Unipacker).
+ */
+static void look_for_hop(struct machine *m, uint64_t address)
+{
+	size_t to = section_of(m, address), home = section_of(m, m->out->entry);
+	uint64_t written = 0;
+
+	if (to >= home || home >= m->sections)
+		return;
+	for (size_t i = 0; i < m->page_room; i++)
+		if (m->page[i] && section_of(m, m->page[i]->address) < home)
+			written += m->page[i]->marks;
+	if (written < HOP_LEAST)
+		return;
+	m->hopped = true;
+	layer_begin(m, address);
+}
+
 void written_run(struct machine *m, uint64_t address, unsigned n)
 {
 	uint64_t base = address & ~(uint64_t)(MACHINE_PAGE - 1);
@@ -321,6 +352,8 @@ void written_run(struct machine *m, uint64_t address, unsigned n)
 		m->near_base = base;
 		m->near_run = p;
 		m->near_none = !p;
+		if (m->sections && !m->hopped)
+			look_for_hop(m, address);
 		if (!p)
 			return;
 	}

@@ -8,6 +8,7 @@ mkdir -p "$out"
 cd "$out"
 base=(-Os -fno-stack-protector -fno-builtin -fno-asynchronous-unwind-tables -fcf-protection=none -fomit-frame-pointer -ffreestanding
 	-fno-tree-loop-distribute-patterns -fno-ident -fPIC -fvisibility=hidden -nostdlib -I"$here" -I.)
+# shellcheck disable=SC2054 # the commas are the linker's
 link=(-static -Wl,-e,begin -Wl,--build-id=none -Wl,-z,noexecstack)
 cc -O2 -I"$here" -o pack "$here/pack.c"
 
