@@ -56,17 +56,24 @@ static bool usable(const struct pe *f, uint32_t from, size_t size)
 /* Each section reaches to the next one: memory between them is the loader's, but may have been written. */
 static void add_sections(struct layout *l, const struct pe *f, const struct rebuild_part *image)
 {
+	char name[32];
+
 	for (size_t i = 0; i < f->sections; i++) {
 		const struct pe_section *s = &f->section[i];
 		uint32_t end = i + 1 < f->sections ? f->section[i + 1].address : (uint32_t)image->size;
 
-		add(l, s->name, s->address, end - s->address, image->bytes + s->address, s->flags | FLAGS);
+		/* "/4" would be a place in a table of strings that is not there any more */
+		if (s->name[0] == '/' || !s->name[0])
+			snprintf(name, sizeof name, ".part%zu", i);
+		else
+			snprintf(name, sizeof name, "%.8s", s->name);
+		add(l, name, s->address, end - s->address, image->bytes + s->address, s->flags | FLAGS);
 	}
 }
 
 static void lay_out(struct layout *l, const struct emulation *o, const struct pe *f, const struct rebuild_part *part, size_t parts)
 {
-	char name[24];
+	char name[32];
 
 	for (size_t i = 0; i < parts; i++) {
 		uint32_t rva = (uint32_t)(part[i].address - o->base);
@@ -210,9 +217,9 @@ static void write_file(const struct emulation *o, const struct pe *f, const stru
 	size_t optional = (f->is64 ? 112 : 96) + 8 * PE_DIRECTORIES, size = up(64 + 24 + optional + 40 * l->n, FILE_ALIGN), at;
 	unsigned char *h = buf_alloc(size), *pe = h + 64;
 
-	memcpy(h, "MZ", 2);
+	rebuild_number(h, 0x5a4d, 2);
 	rebuild_number(h + 60, 64, 4);
-	memcpy(pe, "PE\0", 4);
+	rebuild_number(pe, 0x4550, 4);   /* "PE" */
 	rebuild_number(pe + 4, f->machine, 2);
 	rebuild_number(pe + 6, l->n, 2);
 	rebuild_number(pe + 20, optional, 2);
@@ -239,7 +246,7 @@ bool rebuild_pe(const struct emulation *o, const void *file, size_t n, uint64_t 
 		f->is64 = f->machine == PE_AMD64;
 		lay_out(l, o, f, part, parts);
 	}
-	if (l->n) {
+	if (f && l->n) {
 		rva = l->end;
 		size = make_imports(o, rva, f->is64 ? 8 : 4, &imports);
 		if (size)
