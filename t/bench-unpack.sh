@@ -36,25 +36,28 @@ emulated() {
 
 facts() { jq -r '.unpack | [(.layers | length), .instructions, .end] | map(tostring) | join(" ")' "$tmp/out/static.json"; }
 
+# plain: the bytes stand in the packed file as they are, no packer hid them there
 found=0 all=0 by_clam=0 n_clam=0
 printf '%-24s %-6s %6s %12s %-14s %8s  %s\n' sample found layers instructions end seconds clamscan
 row() {   # NAME FILE WANTED...
-	local name=$1 file=$2 want yes=yes layers n end clam=- begin
+	local name=$1 file=$2 want yes=plain layers n end clam=- begin hidden=()
 	shift 2
-	for want; do
-		"$tmp/holds" "$want" "$file" >/dev/null && { yes=plain; break; }   # no packer hid it: it proves nothing
+	for want; do   # what the file shows as it is proves nothing
+		"$tmp/holds" "$want" "$file" >/dev/null || hidden+=("$want")
 	done
 	emulated "$file"
-	if [ $yes = yes ]; then
-		yes=no
-		for want; do
-			"$tmp/holds" "$want" "$tmp"/out/unpacked-* "$tmp"/out/dropped/* 2>/dev/null >/dev/null && yes=yes
+	for want in "${hidden[@]}"; do
+		[ $yes = yes ] || yes=no
+		for member in "$tmp"/out/unpacked-* "$tmp"/out/dropped/*; do
+			[ -f "$member" ] && "$tmp/holds" "$want" "$member" >/dev/null && yes=yes
 		done
-	fi
+	done
 	read -r layers n end < <(facts)
 	if [ "$file" != "${file#"$samples"}" ] && command -v clamscan >/dev/null; then
 		begin=$EPOCHREALTIME
-		clamscan --no-summary -d "$tmp/own.ndb" "$file" 2>/dev/null | grep -q 'Muss.*FOUND' && clam=yes || clam=no
+		clamscan --no-summary -d "$tmp/own.ndb" "$file" >"$tmp/clamscan" 2>/dev/null || true   # it ends with 1 when it found something
+		clam=no
+		grep -q 'Muss.*FOUND' "$tmp/clamscan" && clam=yes
 		clam+=" $(seconds "$begin" "$EPOCHREALTIME") s"
 		n_clam=$((n_clam + 1))
 		[ "${clam%% *}" = yes ] && by_clam=$((by_clam + 1))
