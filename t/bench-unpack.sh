@@ -16,9 +16,6 @@ testdata/unpack/build.sh "$tmp/elf" >/dev/null
 # The payload: the first bytes of clam.exe's code, or the words that it, or the program that carries it, says.
 dd if=$samples/clam.exe of="$tmp/code" bs=1 skip=64 count=20 status=none
 printf 'This is a ClamAV test file with the embedded clam.exe' >"$tmp/words"
-hex=$(od -An -v -tx1 "$tmp/code" | tr -d ' \n')
-wide=$(od -An -v -tx1 "$tmp/words" | tr -d ' \n')
-printf 'Muss.Code:0:*:%s\nMuss.Words:0:*:%s\n' "$hex" "$wide" >"$tmp/own.ndb"
 
 seconds() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b - a }'; }
 
@@ -53,7 +50,10 @@ row() {   # NAME FILE WANTED...
 		done
 	done
 	read -r layers n end < <(facts)
-	if [ "$file" != "${file#"$samples"}" ] && command -v clamscan >/dev/null; then
+	if [ $yes != plain ] && [ "$file" != "${file#"$samples"}" ] && command -v clamscan >/dev/null; then
+		for want in "${hidden[@]}"; do
+			printf 'Muss.%s:0:*:%s\n' "$(basename "$want")" "$(od -An -v -tx1 "$want" | tr -d ' \n')"
+		done >"$tmp/own.ndb"
 		begin=$EPOCHREALTIME
 		clamscan --no-summary -d "$tmp/own.ndb" "$file" >"$tmp/clamscan" 2>/dev/null || true   # it ends with 1 when it found something
 		clam=no
@@ -62,7 +62,7 @@ row() {   # NAME FILE WANTED...
 		n_clam=$((n_clam + 1))
 		[ "${clam%% *}" = yes ] && by_clam=$((by_clam + 1))
 	fi
-	all=$((all + 1))
+	[ $yes = plain ] || all=$((all + 1))
 	[ $yes = yes ] && found=$((found + 1))
 	printf '%-24s %-6s %6s %12s %-14s %8s  %s\n' "$name" $yes "$layers" "$n" "$end" "$took" "$clam"
 }
@@ -70,7 +70,7 @@ row() {   # NAME FILE WANTED...
 for file in "$samples"/clam-{upx,aspack,fsg,mew,petite,upack,wwpack,yc,pespin}.exe; do
 	row "$(basename "$file")" "$file" "$tmp/code" "$tmp/words"
 done
-printf 'clamav-testfiles: ours %d of %d, clamscan %d of %d with a body signature of our own; unipacker published 3 of 10\n\n' \
+printf 'clamav-testfiles that hide anything: ours %d of %d, clamscan %d of %d with a body signature of our own; unipacker published 3 of 10\n\n' \
 	$found $all $by_clam $n_clam
 pe=$found of=$all
 for file in "$tmp"/elf/*-64 "$tmp"/elf/*-32; do

@@ -168,6 +168,26 @@ unpacks() {   # NAME...: of both widths
 	[ ! -e out.case ]
 }
 
+@test "damaged programs are emulated without a crash, and show the same when emulated again" {
+	n=0
+	for f in "$PACKED"/{lz,tricks,once,memfd}-{64,32} /usr/share/clamav-testfiles/clam-{upx,yc,petite,upack}.exe; do
+		[ -f "$f" ] || continue
+		for at in 7 24 60 77 130 200 301 1031 1500 4099; do
+			cp "$f" mutant
+			printf '\xff\x7f\x%02x' $((at % 251)) | dd of=mutant bs=1 seek=$at conv=notrunc status=none
+			for again in 1 2; do
+				code=0
+				"$LIBEXEC/helper-unpack" "$ROOT/rules" 2000000 3<mutant 4>bytes$again >said$again 2>err || code=$?
+				[ $code = 0 ] || [ $code = 65 ] || { echo "$f, changed at $at: $code"; cat err; return 1; }
+			done
+			cmp said1 said2
+			cmp bytes1 bytes2
+			n=$((n + 1))
+		done
+	done
+	[ $n -ge 80 ]
+}
+
 @test "the emulator is confined while it works" {
 	mkfifo fifo
 	exec 5<>fifo

@@ -184,6 +184,9 @@ int unpack_analyse(const struct micro_sample *s, json_t *stat, struct buf *disas
 	rc = 0;
 	if (r.end == HELPER_DONE && r.status == EX_DATAERR)
 		goto out;
+	/* Any other code is a library's way out, not ours. */
+	if (r.end == HELPER_DONE && r.status && r.status != EX_IOERR)
+		r.end = HELPER_CRASHED;
 	if (r.end == HELPER_DONE && r.status) {
 		rc = err_set(e, r.status, "%s", r.err.len ? err_qn(r.err.p, r.err.len) : "the emulator failed");
 		goto out;

@@ -56,6 +56,7 @@ static int do_exec(void) { return execl("/bin/true", "true", (char *)NULL); }
 static int do_fork(void) { return (int)syscall(SYS_fork) < 0; }
 static int do_kill(void) { return (int)syscall(SYS_ptrace, 0, 0, 0, 0) < 0; }
 static int do_mmap_exec(void) { return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED; }
+static int do_mmap_exec_file(void) { return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, pipe_fd, 0) == MAP_FAILED; }
 static int do_mprotect_exec(void)
 {
 	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -114,6 +115,14 @@ int main(void)
 #else
 	(void)do_memory;
 #endif
+	OK(inside(CONFINE_EMULATOR, &limits, do_compute) == 0, "emulator: memory, a clock and open descriptors work");
+	OK(inside(CONFINE_EMULATOR, &limits, do_mmap_exec) == 0, "emulator: anonymous memory may be executable");
+	OK(inside(CONFINE_EMULATOR, &limits, do_mmap_exec_file) == 128 + SIGSYS, "emulator: a file mapped as executable ends the process");
+	OK(inside(CONFINE_EMULATOR, &limits, do_mprotect_exec) == 128 + SIGSYS, "emulator: making memory executable ends the process");
+	OK(inside(CONFINE_EMULATOR, &limits, do_open) == 128 + SIGSYS, "emulator: open ends the process");
+	OK(inside(CONFINE_EMULATOR, &limits, do_socket) == 128 + SIGSYS, "emulator: socket ends the process");
+	OK(inside(CONFINE_EMULATOR, &limits, do_exec) == 128 + SIGSYS, "emulator: execve ends the process");
+	OK(inside(CONFINE_EMULATOR, &limits, do_fork) == 128 + SIGSYS, "emulator: fork ends the process");
 	OK(inside(CONFINE_COMPILER, &limits, do_socket) == 128 + SIGSYS, "compiler: socket ends the process");
 	OK(inside(CONFINE_COMPILER, &limits, do_exec) == 128 + SIGSYS, "compiler: execve ends the process");
 	OK(inside(CONFINE_COMPILER, &limits, do_read_allowed) == 0, "compiler: libraries can be read");

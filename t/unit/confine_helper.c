@@ -30,6 +30,8 @@ static int helper_main(const char *act)
 	}
 	if (confine_enter(CONFINE_PARSER, &limits, &e))
 		return msg_fail(&e);
+	if (!strcmp(act, "bytes"))
+		return write(4, "behind", 6) == 6 && lseek(4, 0, SEEK_CUR) == 9 && write(3, "x", 1) < 0 ? 0 : 1;
 	if (!strcmp(act, "echo")) {
 		ssize_t n = read(3, text, sizeof text);
 		bool can_write = write(3, "x", 1) == 1;
@@ -73,6 +75,22 @@ static int run(const char *act, int ms)
 	return rc ? -e.code : (int)last.end;
 }
 
+/* A second descriptor, that it may write to: offset and all are ours, too. */
+static void test_bytes(void)
+{
+	static const char *const args[] = { "--helper", "bytes", NULL };
+	struct err e = { 0 };
+	int fd = io_tmp(&e), bytes = io_tmp(&e);
+	char text[16] = "";
+
+	helper_free(&last);
+	OK(io_write(bytes, "be ", 3) == 0 && !helper_run_with("confine_helper", args, fd, bytes, 5000, &last, &e) && last.end == HELPER_DONE && !last.status,
+		"a helper writes to the file that it was given, and not to the sample");
+	OK(pread(bytes, text, sizeof text - 1, 0) == 9 && !strcmp(text, "be behind"), "and what it wrote is there");
+	close(fd);
+	close(bytes);
+}
+
 int main(int argc, char **argv)
 {
 	struct err e = { 0 };
@@ -88,6 +106,7 @@ int main(int argc, char **argv)
 	setenv("MUSS_SHARE", "/rules", 1);
 	OK(run("echo", 5000) == HELPER_DONE && last.status == 0, "a helper that ends well is done");
 	OK_STR(buf_str(&last.out), "the sample\n", "it reads the sample from its start, and cannot write to it");
+	test_bytes();
 	OK(run("three", 5000) == HELPER_DONE && last.status == 3, "another exit code is handed on");
 	OK(run("env", 5000) == HELPER_DONE, "environment");
 	OK_STR(buf_str(&last.out), "none /rules\n", "the environment is empty but for MUSS_SHARE");
