@@ -27,7 +27,7 @@ long filter(EXCEPTION_POINTERS *p, void *frame)
 }
 
 __asm__(".text\n.globl guarded\n.seh_proc guarded\nguarded:\n push %rbx\n.seh_pushreg %rbx\n sub $32, %rsp\n.seh_stackalloc 32\n.seh_endprologue\n"
-	" mov $70, %ebx\n call inner\nwell: jmp leave\n"
+	" mov $70, %ebx\n call inner\n nop\nwell: jmp leave\n"
 	"caught: lea 7(%rbx), %eax\nleave: add $32, %rsp\n pop %rbx\n ret\n"
 	".seh_handler __C_specific_handler, @except\n.seh_handlerdata\n.long 2\n.rva guarded, well, filter, leave\n.rva guarded, well, filter, caught\n"
 	".text\n.seh_endproc\n"
