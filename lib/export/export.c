@@ -4,7 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct export_writer *const writers[] = {
+#define FORMATS 4u
+
+static const struct export_writer *const writers[FORMATS] = {
 	[EXPORT_STIX] = &export_stix, [EXPORT_MISP] = &export_misp, [EXPORT_YARA] = &export_yara, [EXPORT_HTML] = &export_html,
 };
 
@@ -12,7 +14,7 @@ const char *const verdict_names[4] = { "malicious", "suspicious", "unknown", "go
 
 int export_format_of(const char *name, enum export_format *f)
 {
-	for (size_t i = 0; i < sizeof writers / sizeof *writers; i++) {
+	for (size_t i = 0; i < FORMATS; i++) {
 		if (strcmp(writers[i]->name, name))
 			continue;
 		*f = (enum export_format)i;

@@ -242,6 +242,7 @@ void html_graph(struct buf *b, const json_t *stat)
 		draw(b, &g, &l, chosen, stat);
 		layout_free(&l);
 	}
+	sorting = NULL;
 	free(g.address);
 	free(g.by_address);
 	free(g.degree);
