@@ -50,7 +50,7 @@ static json_t *tell(struct linux_process *l, const char *name, const char *kinds
 	call = json_object();
 	args = json_array();
 	snprintf(from, sizeof from, "%llx", (unsigned long long)l->m->pc);
-	for (size_t i = 0; kinds[i] && i < 6; i++)
+	for (size_t i = 0; i < 6 && kinds[i]; i++)
 		json_array_append_new(args, argument(l, kinds[i], a[i], i < 5 ? a[i + 1] : 0));
 	json_object_set_new(call, "call", json_string(name));
 	json_object_set_new(call, "args", args);

@@ -117,8 +117,11 @@ static uint64_t put_pointers(struct linux_process *l, uint64_t at, uint64_t text
 {
 	const char *start = s;
 
-	for (; *s; s += strlen(s) + 1, at += l->width)
-		machine_write(l->m, at, &(uint64_t){ text + (uint64_t)(s - start) }, l->width);
+	for (; *s; s += strlen(s) + 1, at += l->width) {
+		uint64_t v = text + (uint64_t)(s - start);
+
+		machine_write(l->m, at, &v, l->width);
+	}
 	return at + l->width;
 }
 
@@ -126,6 +129,7 @@ static void make_stack(struct linux_process *l, const struct image *i, uint64_t 
 {
 	static const unsigned char chance[16] = { 0x5c, 0x1d, 0x99, 0x3a, 0x71, 0xe0, 0x42, 0xb7, 0x08, 0xcd, 0x66, 0xf1, 0x2b, 0x94, 0x57, 0xaa };
 	uint64_t top = l->stack_top, sp = top - 16, name, platform, random, arg, var, at;
+	uint64_t count;
 	size_t argc = count_strings(args), envc = count_strings(env), words;
 
 	sp = name = push_block(l, sp, LINUX_SAMPLE "\0");
@@ -147,7 +151,8 @@ static void make_stack(struct linux_process *l, const struct image *i, uint64_t 
 		words = 1 + argc + 1 + envc + 1 + 2 * n;
 		sp = (sp - words * l->width) & ~(uint64_t)15;
 		at = sp;
-		machine_write(l->m, at, &(uint64_t){ argc }, l->width);
+		count = argc;
+		machine_write(l->m, at, &count, l->width);
 		at = put_pointers(l, at + l->width, arg, args);
 		at = put_pointers(l, at, var, env);
 		for (size_t k = 0; k < n; k++, at += 2 * l->width) {

@@ -23,7 +23,7 @@ static void lower_name(const char *name, char out[64])
 	for (const char *s = name; *s; s++)
 		if (*s == '\\' || *s == '/')
 			base = s + 1;
-	for (; base[n] && n < 59; n++)
+	for (; n < 59 && base[n]; n++)
 		out[n] = (char)tolower((unsigned char)base[n]);
 	out[n] = '\0';
 	if (!strchr(out, '.'))
