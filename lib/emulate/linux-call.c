@@ -10,7 +10,7 @@
 #define TEXT_SHOWN 256u
 #define QUIET_AFTER 2000u         /* calls of one kind: a loop that reads byte by byte would fill the list */
 
-static const struct linux_entry *const tables[] = { linux_file_table, linux_memory_table, linux_process_table, linux_net_table };
+static const struct linux_entry *const tables[] = { linux_file_table, linux_memory_table, linux_process_table, linux_net_table, NULL };
 
 /* "d" a number, "x" hexadecimal, "p" an address, "s" a string, "t" text whose length is the next argument. */
 static json_t *argument(struct linux_process *l, char kind, uint64_t v, uint64_t next)
@@ -64,7 +64,7 @@ static const struct linux_entry *find(const struct linux_process *l, uint64_t nu
 {
 	bool wide = l->width == 8 && !by_interrupt;
 
-	for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
+	for (size_t t = 0; tables[t]; t++)
 		for (const struct linux_entry *i = tables[t]; i->name; i++)
 			if ((wide ? i->number_64 : i->number_32) == (short)number)
 				return i;

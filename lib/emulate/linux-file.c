@@ -41,11 +41,12 @@ static void fresh_maps(struct linux_process *l, struct linux_file *f)
 	for (size_t i = 0; i < l->m->regions; i++) {
 		const struct machine_region *r = &l->m->region[i];
 		bool image = r->address >= l->m->image && r->address < l->m->image + l->m->image_size;
+		unsigned long long end = r->address + r->size;
 
 		buf_addf(&f->data, "%08llx-%08llx %c%c%cp 00000000 %s                  %s\n", (unsigned long long)r->address,
-			(unsigned long long)(r->address + r->size), r->prot & MACHINE_R ? 'r' : '-', r->prot & MACHINE_W ? 'w' : '-',
+			end, r->prot & MACHINE_R ? 'r' : '-', r->prot & MACHINE_W ? 'w' : '-',
 			r->prot & MACHINE_X ? 'x' : '-', image ? "08:01 1048" : "00:00 0",
-			image ? LINUX_SAMPLE : r->address + r->size == l->stack_top ? "[stack]" : "");
+			image ? LINUX_SAMPLE : end == l->stack_top ? "[stack]" : "");
 	}
 }
 

@@ -94,20 +94,21 @@ static bool map_image(struct linux_process *l, const struct elf *f, uint64_t wis
 
 static size_t count_strings(const char *s)
 {
-	size_t n = 0;
+	size_t n = 0, length;
 
-	for (; *s; s += strlen(s) + 1)
+	for (; (length = strlen(s)); s += length + 1)
 		n++;
 	return n;
 }
 
-/* Pushes a block of strings; *first is where it begins. */
+/* Pushes a block of strings; where it begins. */
 static uint64_t push_block(struct linux_process *l, uint64_t sp, const char *s)
 {
 	const char *end = s;
+	size_t length;
 
-	while (*end)
-		end += strlen(end) + 1;
+	while ((length = strlen(end)))
+		end += length + 1;
 	sp -= (uint64_t)(end - s);
 	machine_write(l->m, sp, s, (size_t)(end - s));
 	return sp;
@@ -116,8 +117,9 @@ static uint64_t push_block(struct linux_process *l, uint64_t sp, const char *s)
 static uint64_t put_pointers(struct linux_process *l, uint64_t at, uint64_t text, const char *s)
 {
 	const char *start = s;
+	size_t length;
 
-	for (; *s; s += strlen(s) + 1, at += l->width) {
+	for (; (length = strlen(s)); s += length + 1, at += l->width) {
 		uint64_t v = text + (uint64_t)(s - start);
 
 		machine_write(l->m, at, &v, l->width);

@@ -118,6 +118,8 @@ static int take_body(struct ahead *a, struct err *e)
 
 static int take(struct ahead *a, const struct member *m, struct err *e)
 {
+	if (!a->open)
+		return err_set(e, EX_DATAERR, "a member of code stands before its about.json");
 	if (m->kind == MEMBER_BODY)
 		return take_body(a, e);
 	if (m->kind != MEMBER_CODE || json_object_get(a->bodies, m->code))
