@@ -220,7 +220,21 @@ static json_t *matches_of(const json_t *rule)
 	return places;
 }
 
-/* What it can do counts as a rule of the same kind does: of persistence, say, the heaviest. */
+static bool has_group(const struct judgement *j, const char *group)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(j->reasons, i, o)
+		if (!strcmp(jsonio_str(o, "group"), group) && !strcmp(jsonio_str(o, "source"), "rules"))
+			return true;
+	return false;
+}
+
+/*
+ * A trait that YARA saw as well counts once; of all others the heaviest alone: what has many uses can do many things, and a shell
+ * or a busybox would be worse than any one of them.
+ */
 static void from_capabilities(struct judgement *j, const char *member, const json_t *list)
 {
 	const json_t *o, *known, *what;
@@ -239,6 +253,8 @@ static void from_capabilities(struct judgement *j, const char *member, const jso
 			if (k < EVIDENCE_MOST)
 				json_array_append_new(places, place(member, jsonio_str(what, "kind") ? jsonio_str(what, "kind") : "", jsonio_str(what, "at"), jsonio_str(what, "text")));
 		snprintf(group, sizeof group, "rule-%.*s", space ? (int)strcspn(space, "/") : 0, space ? space : "");
+		if (!has_group(j, group))
+			snprintf(group, sizeof group, "capability");
 		add_reason(j, "capability", name, group, jsonio_num(known, "weight", 0), jsonio_str(o, "meaning"), 0, places);
 	}
 }

@@ -166,6 +166,10 @@ static void test_evidence(const struct verdict *v)
 		"{'capabilities':'x'}");
 	OK(reason(o, "shell-text") != NULL, "odd capabilities are no harm");
 	json_decref(o);
+	o = judge(v, "'/opt/x'", "", "{'capabilities':[" SHELL ",{'name':'load-module','namespace':'rootkit/module'},{'name':'mine-coins','namespace':'miner/pool'},"
+		"{'name':'kill-others','namespace':'attack/others'},{'name':'read-keyboard','namespace':'collection/keys'}]}", "{}");
+	OK(reason(o, "mine-coins") && jsonio_num(o, "score", 99) > 0 && jsonio_num(o, "score", 99) < 12.1, "a program of many uses is no worse than its worst");
+	json_decref(o);
 }
 
 static void test_weights(const struct verdict *v)
