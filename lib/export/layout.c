@@ -180,6 +180,8 @@ static void sort_segments(struct work *w)
 	unsigned layers = w->l->layers;
 	size_t *at = buf_alloc((layers + 2) * sizeof *at);
 
+	if (!w->s || !w->v)
+		w->ss = 0;
 	w->first = buf_alloc((layers + 2) * sizeof *w->first);
 	for (size_t i = 0; i < w->ss; i++)
 		w->first[w->v[w->s[i].from].layer + 1]++;

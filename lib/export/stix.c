@@ -391,7 +391,7 @@ static void techniques(struct exporter *x, const struct piece *p, const char *ma
 		const char *technique = jsonio_str(t, "technique"), *tactic = jsonio_str(t, "tactic");
 		const struct id id = our_id(x, "attack-pattern", technique, NULL);
 		json_t *o = object(x, "attack-pattern", id.text);
-		char *url = buf_printf("https://attack.mitre.org/techniques/%s", technique), *dot = strchr(url, '.');
+		char *url = buf_printf("https://attack.mitre.org/techniques/%s", technique), *dot;
 
 		/* The sub-technique's own page: T1053/003. */
 		if (strchr(technique, '.') && (dot = strrchr(url, '.')))
