@@ -8,7 +8,6 @@
 
 #define NUMBERS 512u
 #define TEXT_SHOWN 256u
-#define QUIET_AFTER 2000u         /* calls of one kind: a loop that reads byte by byte would fill the list */
 
 static const struct linux_entry *const tables[] = { linux_file_table, linux_memory_table, linux_process_table, linux_net_table, NULL };
 

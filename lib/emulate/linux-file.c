@@ -9,7 +9,6 @@
 #include <unicorn/unicorn.h>
 
 #define TRANSFER (16 * MIB)
-#define DESCRIPTOR_AT (-100)
 
 /* ---- files ---- */
 

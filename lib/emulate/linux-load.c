@@ -7,7 +7,6 @@
 #include <unicorn/unicorn.h>
 
 #define STACK_SIZE (1 * MIB)
-#define AT_MOST 24u
 
 struct image { uint64_t base, entry, headers, end; size_t count, size; const char *interpreter; bool moved; };
 

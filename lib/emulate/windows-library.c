@@ -173,15 +173,15 @@ static void put_header(const struct windows *w, unsigned char *p, uint64_t base,
 	put(s + 76, 0x40000040, 4);
 }
 
-static unsigned lowest_ordinal(const struct windows *w, const struct windows_library *l, unsigned *most)
+/* The highest ordinal when those that are not given are numbered behind those that are. */
+static unsigned highest_ordinal(const struct windows *w, const struct windows_library *l)
 {
-	unsigned free = 0;
+	unsigned given = 0;
 
 	for (uint32_t i = 0; i < l->count; i++)
-		if (w->function[l->first + i].ordinal > free)
-			free = w->function[l->first + i].ordinal;
-	*most = free + l->count;
-	return 1;
+		if (w->function[l->first + i].ordinal > given)
+			given = w->function[l->first + i].ordinal;
+	return given + l->count;
 }
 
 /* Ordinals that are not given are numbered behind those that are. */
@@ -220,7 +220,7 @@ static bool build_image(struct windows *w, struct windows_library *l)
 	unsigned char *p;
 	bool done;
 
-	lowest_ordinal(w, l, &most);
+	most = highest_ordinal(w, l);
 	for (uint32_t i = 0; i < l->count; i++)
 		text += w->function[l->first + i].name_length + 1;
 	size = (exports + 40 + 4 * most + 6 * l->count + 64 + text + MACHINE_PAGE - 1) & ~(MACHINE_PAGE - 1);
