@@ -10,7 +10,10 @@
 #include <sys/prctl.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
+
+#define PIDS "4096"   /* more than any run may have tasks, few enough for the machine to go on beside a fork bomb */
 
 /* What the inner root, who may be this machine's, must not write to; and what it need not read. */
 static const char *const READ_ONLY[] = { "proc/sys", "proc/sysrq-trigger", "proc/irq", "proc/bus", "proc/fs", "proc/mtrr" };
@@ -41,10 +44,28 @@ static int read_only(const char *path, struct err *e)
 	return 0;
 }
 
+/* A fork bomb is ended by the warden, who has to be given the processor for that: until then the kernel keeps it from taking
+ * the machine's process numbers. Before Linux 6.14 that setting was the whole machine's, and stays as it is. */
+static void bound_pids(void)
+{
+	struct utsname u;
+	unsigned major, minor;
+	int fd;
+
+	if (uname(&u) || sscanf(u.release, "%u.%u", &major, &minor) != 2 || major < 6 || (major == 6 && minor < 14))
+		return;
+	fd = open("proc/sys/kernel/pid_max", O_WRONLY | O_CLOEXEC);
+	/* Refused where the machine's own number is lower. */
+	if (fd >= 0 && io_write(fd, PIDS, sizeof PIDS - 1))
+		errno = 0;
+	io_close(&fd);
+}
+
 static int mount_proc(struct err *e)
 {
 	if (mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
 		return err_sys(e, "cannot mount a process table");
+	bound_pids();
 	for (size_t i = 0; i < COUNT(READ_ONLY); i++)
 		if (read_only(READ_ONLY[i], e))
 			return -1;

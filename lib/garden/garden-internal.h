@@ -209,7 +209,7 @@ struct launch {
 	unsigned uid;
 	uint64_t memory, file;
 	bool beside, traced;
-	int in, out, errfd;
+	int in, out, errfd, niceness;
 };
 /* result: an int with errno's number when exec failed, end of file when it did not. A traced child first sends -1 and waits
  * for a byte in go: then it is to be seized. */
@@ -218,7 +218,7 @@ pid_t launch_child(const struct launch *l, struct launch_pipes *p);
 
 /* ---- warden.c: the init of a run ---- */
 
-_Noreturn void warden_main(int sock);
+_Noreturn void warden_main(int sock, int niceness);   /* niceness: of what it starts */
 
 /* ---- table.c: what the warden sees of its processes ---- */
 

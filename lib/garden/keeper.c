@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -237,7 +238,10 @@ static int new_table(struct keeper *k, int sock, struct err *e)
 	pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, NULL, NULL, NULL, NULL);
 	if (pid == 0) {
 		struct err why = { 0 };
+		int niceness = getpriority(PRIO_PROCESS, 0);
 
+		/* The warden goes before whom it watches, where that may be asked for: it must get to end a fork bomb. */
+		setpriority(PRIO_PROCESS, 0, niceness - 10);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(k->sock);
 		close(sync[0]);
@@ -246,7 +250,7 @@ static int new_table(struct keeper *k, int sock, struct err *e)
 			_exit(1);
 		}
 		close(sync[1]);
-		warden_main(sock);
+		warden_main(sock, niceness);
 	}
 	close(sync[1]);
 	if (pid < 0) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -59,6 +60,7 @@ static _Noreturn void child(const struct launch *l, int result, int go)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_PDEATHSIG, 0);
+	setpriority(PRIO_PROCESS, 0, l->niceness);
 	if (l->traced) {
 		/* Else the tracer, who has no rights outside, may not seize what was begun there. */
 		prctl(PR_SET_DUMPABLE, 1);

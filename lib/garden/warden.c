@@ -16,7 +16,7 @@
 #define KILL_MS 3000
 
 struct warden {
-	int sock, signals, null;
+	int sock, signals, null, niceness;
 	struct record record;
 	struct tracer *tracer;   /* NULL: not traced */
 	/* the run */
@@ -211,7 +211,7 @@ static int launch(struct warden *w, struct message *m, bool beside, int *exec_er
 {
 	struct buf hold = { 0 }, hold_env = { 0 };
 	struct launch_pipes pipes;
-	struct launch l = { .beside = beside, .traced = !beside && w->tracer, .uid = (unsigned)jsonio_int(m->body, "uid", 0),
+	struct launch l = { .niceness = w->niceness, .beside = beside, .traced = !beside && w->tracer, .uid = (unsigned)jsonio_int(m->body, "uid", 0),
 		.memory = (uint64_t)jsonio_int(m->body, "memory", 0) + GIB, .file = (uint64_t)jsonio_int(m->body, "file", 0),
 		.in = message_take(m, "in"), .out = message_take(m, "out"), .errfd = message_take(m, "err") };
 	int fds[3] = { l.in, l.out, l.errfd };
@@ -360,9 +360,9 @@ static void read_request(struct warden *w)
 	message_free(&m);
 }
 
-_Noreturn void warden_main(int sock)
+_Noreturn void warden_main(int sock, int niceness)
 {
-	struct warden w = { .sock = sock, .record = { .events = -1, .dumps = -1 }, .children = true };
+	struct warden w = { .sock = sock, .niceness = niceness, .record = { .events = -1, .dumps = -1 }, .children = true };
 	struct err e;
 	sigset_t child;
 	int64_t next = 0;

@@ -11,7 +11,9 @@
 #include <sys/mount.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -83,6 +85,32 @@ static bool said(const char *text)
 }
 
 /* ---- limits ---- */
+
+static int machine_pids(void)
+{
+	struct buf b = { 0 };
+	int n = io_slurp_at(AT_FDCWD, "/proc/sys/kernel/pid_max", 64, &b) > 0 ? atoi(buf_str(&b)) : -1;
+
+	buf_free(&b);
+	return n;
+}
+
+/* Since Linux 6.14 a process namespace has a bound of its own. Before, the machine's must not have been touched. */
+static void test_bounds(void)
+{
+	struct utsname u;
+	unsigned major = 0, minor = 0;
+	char nice_line[32];
+	int before = machine_pids();
+
+	uname(&u);
+	sscanf(u.release, "%u.%u", &major, &minor);
+	trial("bounds", 10, NULL);
+	OK(machine_pids() == before, "the machine's number of processes is as it was");
+	OK(major < 6 || (major == 6 && minor < 14) || said("pids 4096,"), "a run can't take all process numbers of the machine");
+	snprintf(nice_line, sizeof nice_line, "nice %d\n", getpriority(PRIO_PROCESS, 0));
+	OK(said(nice_line), "what runs has the priority of the tool, not its warden's");
+}
 
 static void test_limits(void)
 {
@@ -311,6 +339,7 @@ int main(void)
 		printf("# %s\n", e.msg);
 		return unit_end();
 	}
+	test_bounds();
 	test_limits();
 	test_hostile();
 	test_escapes(true);

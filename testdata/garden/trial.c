@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +26,16 @@ static _Noreturn void forks(void)
 {
 	for (;;)
 		fork();
+}
+
+static int bounds(void)
+{
+	FILE *f = fopen("/proc/sys/kernel/pid_max", "r");
+	int most = 0;
+
+	if (f && fscanf(f, "%d", &most) == 1)
+		printf("pids %d, nice %d\n", most, getpriority(PRIO_PROCESS, 0));
+	return 0;
 }
 
 static _Noreturn void memory(void)
@@ -253,6 +264,7 @@ int main(int argc, char **argv)
 	signal(SIGALRM, SIG_DFL);
 	alarm(200);
 	if (!strcmp(what, "forks")) forks();
+	if (!strcmp(what, "bounds")) return bounds();
 	if (!strcmp(what, "memory")) memory();
 	if (!strcmp(what, "shared")) return shared();
 	if (!strcmp(what, "execs")) return execs(argv, argc > 2 ? atoi(argv[2]) : 300);
