@@ -6,34 +6,9 @@
 # usage: bench-scan.sh [BUILD]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-build=${1:-build}
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-export PATH=$build/bin:$PATH MUSS_SHARE=$PWD/rules LC_ALL=C
-work=$(mktemp -d "${TMPDIR:-/tmp}/muss-bench.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-TIMEFORMAT='%R %U %S'
-bad=0
-
-# took COMMAND...: sets wall and cpu, in seconds. An exit of 1 is a peer's "found".
-took() {
-	{ time { "$@" >"$work/stdout" 2>"$work/stderr" || [ $? -eq 1 ]; }; } 2>"$work/time" || { cat "$work/stderr" >&2; exit 70; }
-	read -r wall cpu < <(awk '{ print $1, $2 + $3 }' "$work/time")
-}
-
-# check WHAT MEASURED UNIT '<='|'>=' LIMIT
-check() {
-	local well
-	well=$(awk -v a="$2" -v op="$4" -v b="$5" 'BEGIN { print (op == "<=" ? a <= b : a >= b) ? "ok" : "MISSED" }')
-	printf '%-44s %10s %-16s asked: %s %-8s %s\n' "$1" "$2" "$3" "$4" "$5" "$well"
-	[ "$well" = ok ] || bad=1
-}
-tell() { printf '%-44s %10s %s\n' "$@"; }
-div() { awk -v a="$1" -v b="$2" -v k="${3:-1}" 'BEGIN { printf "%.3f\n", (b + 0 ? k * a / b : 0) }'; }
+# shellcheck source=t/bench.bash
+. t/bench.bash
 field() { bsdtar -xOf "$1" case.json | jq "$2"; }
-
-awk -v n="$(nproc)" '$1 > n / 2 { printf "note: the machine is busy (load %s on %d cores); the figures are worth little\n", $1, n }' /proc/loadavg
-
-median() { printf '%s\n' "$@" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
 # Hashing, everything in the page cache. Rounds in turn: the clock rate of a machine changes from one second to the next.
 # Against OpenSSL's own program, and file by file against its function over as many bytes.

@@ -5,33 +5,9 @@
 # usage: bench-static.sh [BUILD]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-build=${1:-build}
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-export PATH=$build/bin:$PATH MUSS_SHARE=$PWD/rules LC_ALL=C
-work=$(mktemp -d "${TMPDIR:-/tmp}/muss-bench.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-TIMEFORMAT='%R %U %S'
-bad=0
-
-# took COMMAND...: sets wall and cpu, in seconds. A peer's complaint about a file is no failure of the run.
-took() {
-	{ time { "$@" >"$work/stdout" 2>"$work/stderr" || [ $? -lt 64 ]; }; } 2>"$work/time" || { cat "$work/stderr" >&2; exit 70; }
-	read -r wall cpu < <(awk '{ print $1, $2 + $3 }' "$work/time")
-}
-
-# check WHAT MEASURED UNIT '<='|'>=' LIMIT
-check() {
-	local well
-	well=$(awk -v a="$2" -v op="$4" -v b="$5" 'BEGIN { print (op == "<=" ? a <= b : a >= b) ? "ok" : "MISSED" }')
-	printf '%-44s %10s %-16s asked: %s %-8s %s\n' "$1" "$2" "$3" "$4" "$5" "$well"
-	[ "$well" = ok ] || bad=1
-}
-tell() { printf '%-44s %10s %s\n' "$@"; }
-div() { awk -v a="$1" -v b="$2" -v k="${3:-1}" 'BEGIN { printf "%.3f\n", (b + 0 ? k * a / b : 0) }'; }
-median() { printf '%s\n' "$@" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+# shellcheck source=t/bench.bash
+. t/bench.bash
 is_elf() { [ "$(head -c 4 "$1" | od -An -tx1 | tr -d ' ')" = 7f454c46 ]; }
-
-awk -v n="$(nproc)" '$1 > n / 2 { printf "note: the machine is busy (load %s on %d cores); the figures are worth little\n", $1, n }' /proc/loadavg
 
 # One sample: the program of this system whose size is nearest to a megabyte.
 one=$(find /usr/bin /usr/sbin -maxdepth 1 -type f -size +700k -size -1400k -printf '%s %p\n' |
