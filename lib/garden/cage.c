@@ -49,10 +49,15 @@ static int read_only(const char *path, struct err *e)
 static void bound_pids(void)
 {
 	struct utsname u;
-	unsigned major, minor;
+	unsigned long major, minor;
+	char *end;
 	int fd;
 
-	if (uname(&u) || sscanf(u.release, "%u.%u", &major, &minor) != 2 || major < 6 || (major == 6 && minor < 14))
+	if (uname(&u))
+		return;
+	major = strtoul(u.release, &end, 10);
+	minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+	if (major < 6 || (major == 6 && minor < 14))
 		return;
 	fd = open("proc/sys/kernel/pid_max", O_WRONLY | O_CLOEXEC);
 	/* Refused where the machine's own number is lower. */
