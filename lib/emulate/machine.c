@@ -49,7 +49,9 @@ static void on_code(uc_engine *uc, uint64_t address, uint32_t size, void *ctx)
 		pend(m, EVENT_END);
 		return;
 	}
-	written_run(m, address, size > 15 ? 1 : size);
+	/* Most code runs where nothing was written. */
+	if (!m->near_none || (address ^ m->near_base) >= MACHINE_PAGE)
+		written_run(m, address, size > 15 ? 1 : size);
 }
 
 static void on_write(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *ctx)

@@ -82,15 +82,21 @@ static bool bit(const uint64_t *bits, unsigned i)
 
 static void mark(struct machine *m, struct page *p, unsigned from, unsigned n)
 {
-	for (unsigned i = from; i < from + n; i++) {
-		uint64_t b = UINT64_C(1) << (i % 64);
+	for (unsigned room; n; from += room, n -= room) {
+		uint64_t *w = &p->written[from / 64], bits;
 
-		if (!(p->written[i / 64] & b)) {
-			p->written[i / 64] |= b;
-			p->marks++;
-			m->written++;
+		room = 64 - from % 64;
+		if (room > n)
+			room = n;
+		bits = UINT64_MAX >> (64 - room) << (from % 64);
+		if (~*w & bits) {
+			unsigned more = (unsigned)__builtin_popcountll(~*w & bits);
+
+			*w |= bits;
+			p->marks += more;
+			m->written += more;
+			p->ever[from / 64] |= bits;
 		}
-		p->ever[i / 64] |= b;
 	}
 }
 
@@ -346,8 +352,6 @@ void written_run(struct machine *m, uint64_t address, unsigned n)
 	unsigned at = (unsigned)(address - base);
 
 	if (m->near_base != base || !p) {
-		if (m->near_base == base && m->near_none)
-			return;
 		p = page_find(m, base);
 		m->near_base = base;
 		m->near_run = p;
