@@ -92,10 +92,11 @@ static long likely(int proc, long most)
 	return last > 0 && !went_round && last + 1024 < most ? last + 1024 : most;
 }
 
-/* What hooks one call may have forgotten the other. */
-static bool answers(pid_t pid)
+/* What hooks one call may have forgotten the other. The second is asked where processes are to be expected: a machine that has
+ * been up for long has millions of numbers. */
+static bool answers(pid_t pid, bool both)
 {
-	return !kill(pid, 0) || errno == EPERM || getsid(pid) >= 0;
+	return !kill(pid, 0) || errno == EPERM || (both && getsid(pid) >= 0);
 }
 
 /* A thread's number answers as well, but it is no process of its own. */
@@ -127,7 +128,7 @@ static size_t keep_hidden(int proc, struct pid_found *found, size_t from, size_t
 		nanosleep(&pause, NULL);
 		count = pids_listed(proc, &again);
 		for (i = kept = from; i < n; i++)
-			if (!listed(again, count, found[i].pid) && answers(found[i].pid) && !is_thread(proc, found[i].pid))
+			if (!listed(again, count, found[i].pid) && answers(found[i].pid, true) && !is_thread(proc, found[i].pid))
 				found[kept++] = found[i];
 		free(again);
 		n = kept;
@@ -235,14 +236,16 @@ static size_t find_unlisted(struct host *h, const pid_t *list, size_t n, struct 
 {
 	int64_t until = clock_mono_ms() + PROBE_MS;
 	long most = highest(h->proc), expected = likely(h->proc, most), pid;
-	size_t first = count;
+	size_t first = count, at = 0;
 
 	for (pid = 1; pid <= most && count < room; pid++) {
 		if (pid == expected + 1)
 			until = clock_mono_ms() + BEYOND_MS;
 		if (!(pid % 8192) && clock_mono_ms() > until)
 			break;
-		if (listed(list, n, (pid_t)pid) || !answers((pid_t)pid) || is_thread(h->proc, (pid_t)pid))
+		for (; at < n && list[at] < pid; at++)
+			;
+		if ((at < n && list[at] == pid) || !answers((pid_t)pid, pid <= expected) || is_thread(h->proc, (pid_t)pid))
 			continue;
 		found[count++] = (struct pid_found){ (pid_t)pid, "it answers but is not in the list of processes" };
 	}
