@@ -30,32 +30,37 @@ static const char *const libraries[] = {
 	"libacl.so.1", "libattr.so.1", "libcap.so.2", "libmount.so.1", "libblkid.so.1", "libuuid.so.1", "libgmp.so.10", "libaudit.so.1",
 	"libcap-ng.so.0", "libsystemd.so.0", "libsmartcols.so.1", "libpam.so.0", "libprocps.so.8", "libproc2.so.0",
 };
-#define FILES (sizeof loaders / sizeof *loaders + sizeof folders / sizeof *folders * (sizeof libraries / sizeof *libraries))
+/* What samples hand their scripts and themselves to. */
+static const char *const shells[] = { "/bin/sh", "/usr/bin/sh", "/bin/dash", "/usr/bin/dash", "/bin/bash", "/usr/bin/bash", "/usr/bin/env" };
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+#define FILES (COUNT(loaders) + COUNT(shells) + COUNT(folders) * COUNT(libraries))
 
-struct opened { struct emulate_file file[FILES]; size_t n; };
+struct opened { struct emulate_file file[FILES]; struct stat st[FILES]; size_t n; };
 
 static void take(struct opened *o, const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
+	struct stat *st = &o->st[o->n];
 	const void *p;
 
 	if (fd < 0)
 		return;
-	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size <= (off_t)LIBRARY_MOST) {
-		p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (!fstat(fd, st) && S_ISREG(st->st_mode) && st->st_size > 0 && st->st_size <= (off_t)LIBRARY_MOST) {
+		p = mmap(NULL, (size_t)st->st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 		if (p != MAP_FAILED)
-			o->file[o->n++] = (struct emulate_file){ buf_strdup(path), p, (size_t)st.st_size };
+			o->file[o->n++] = (struct emulate_file){ buf_strdup(path), p, (size_t)st->st_size, st };
 	}
 	close(fd);
 }
 
 static void take_libraries(struct opened *o)
 {
-	for (size_t i = 0; i < sizeof loaders / sizeof *loaders; i++)
+	for (size_t i = 0; i < COUNT(loaders); i++)
 		take(o, loaders[i]);
-	for (size_t f = 0; f < sizeof folders / sizeof *folders; f++) {
-		for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
+	for (size_t i = 0; i < COUNT(shells); i++)
+		take(o, shells[i]);
+	for (size_t f = 0; f < COUNT(folders); f++) {
+		for (size_t i = 0; i < COUNT(libraries); i++) {
 			char *path = buf_printf("%s/%s", folders[f], libraries[i]);
 
 			take(o, path);

@@ -46,7 +46,7 @@ unpacks() {   # NAME...: of both widths
 }
 
 @test "the specimens are what they say: each runs, shows its payload's words, and ends well" {
-	for name in xor rc4 lz add inplace layers memfd patch; do
+	for name in xor rc4 lz add inplace layers memfd patch parent pipe again; do
 		run -0 "$PACKED/$name-64"
 		[[ $output == "muss: this is the inert payload of a test"* ]]
 	done
@@ -76,6 +76,17 @@ unpacks() {   # NAME...: of both widths
 	unpacks tricks
 	jq -e '[.unpack.findings[].name] | contains(["anti-debugger", "exception", "long-sleep"])' out/static.json
 	jq -e 'any(.signs[]; .name == "anti-debugger" and .weight)' out/static.json
+}
+
+@test "processes: a parent that goes on with what its child said, a child that is sent its code, a shell that begins it anew" {
+	unpacks parent pipe
+	jq -e '[.unpack.drops[] | select(.kind == "pipe") | .size] | length == 1 and .[0] > 100' out/static.json
+	analyse "$PACKED/again-64"
+	jq -e '.unpack.end == "exit" and (.unpack.layers | length > 0)' out/static.json
+	found again-64 out/unpacked-*
+	# what it was given is told; what the shell itself does is not
+	jq -e '[.unpack.drops[] | select(.kind == "arguments").name] | . == ["/bin/sh", "/bin/sh", "/bin/sh"]' out/static.json
+	jq -e 'all(.unpack.calls[].args[]; test("locale|/etc/passwd") | not)' out/static.json
 }
 
 @test "a program run from a file without a name is found in memory and as a file" {

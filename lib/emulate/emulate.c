@@ -135,6 +135,11 @@ int emulate_run(const struct emulate_system *s, const void *p, size_t n, const s
 	}
 	if (!rc)
 		written_finish(&m);
+	if (m.finished) {
+		out->base = m.end_base;
+		out->size = m.end_size;
+		out->entry = m.end_entry;
+	}
 	out->instructions = m.instructions;
 	machine_close(&m);
 	return rc;

@@ -9,6 +9,8 @@
 
 #include "base/base.h"
 
+#include <sys/stat.h>
+
 /* Counted in what is emulated, never in seconds. 0: the default. */
 struct emulate_limits {
 	uint64_t instructions;   /* 300 million */
@@ -42,7 +44,8 @@ struct emulate_import { uint64_t slot; char *library, *name; unsigned ordinal; }
 /* What it made beside its own memory: a file that it wrote, bytes that it put into another process. */
 struct emulate_drop { const char *kind; char *name; unsigned char *bytes; size_t size; };
 
-struct emulate_file { const char *path; const void *p; size_t n; };
+/* st: what the program is told of it; NULL: something usual. */
+struct emulate_file { const char *path; const void *p; size_t n; const struct stat *st; };
 
 /* What the models of operating systems are made of. Borrowed. */
 struct emulate_system {

@@ -100,6 +100,7 @@ void linux_files_begin(struct linux_process *l, const void *p, size_t n)
 			break;
 		f->p = l->system->linux_file[i].p;
 		f->n = l->system->linux_file[i].n;
+		f->st = l->system->linux_file[i].st;
 	}
 	add_text(l, "/proc/self/maps", "");
 	add_text(l, "/proc/self/cmdline", LINUX_SAMPLE);
@@ -124,7 +125,7 @@ void linux_files_end(struct linux_process *l)
 		struct linux_file *f = &l->file[i];
 
 		if (f->written)
-			emulation_drop(l->m->out, !strncmp(f->path, "/memfd:", 7) ? "memfd" : "file", f->path, f->data.p, f->data.len);
+			emulation_drop(l->m->out, f->pipe ? "pipe" : !strncmp(f->path, "/memfd:", 7) ? "memfd" : "file", f->path, f->data.p, f->data.len);
 		free(f->path);
 		buf_free(&f->data);
 	}
@@ -218,6 +219,22 @@ static int64_t sys_close(struct linux_process *l, const uint64_t *a)
 	return 0;
 }
 
+/* Who finds it empty lets another process fill it. */
+static int64_t from_pipe(struct linux_process *l, const struct linux_fd *d, uint64_t to, uint64_t n)
+{
+	struct linux_file *f = &l->file[d->file];
+	uint64_t left = f->data.len - f->taken;
+
+	if (!left && n && linux_yield(l))
+		return 0;
+	if (n > left)
+		n = left;
+	if (n && !machine_put(l->m, to, f->data.p + f->taken, (size_t)n))
+		return -EFAULT;
+	f->taken += n;
+	return (int64_t)n;
+}
+
 static int64_t read_at(struct linux_process *l, struct linux_fd *d, uint64_t to, uint64_t n, uint64_t at)
 {
 	const struct linux_file *f;
@@ -243,6 +260,8 @@ static int64_t read_at(struct linux_process *l, struct linux_fd *d, uint64_t to,
 		rc = machine_put(l->m, to, p, (size_t)n) ? (int64_t)n : -EFAULT;
 		free(p);
 		return rc;
+	case FD_PIPE:
+		return from_pipe(l, d, to, n);
 	case FD_SOCKET:
 		return -ECONNRESET;
 	default:
@@ -278,7 +297,9 @@ static int64_t write_at(struct linux_process *l, struct linux_fd *d, uint64_t fr
 
 	if (n > TRANSFER)
 		n = TRANSFER;
-	if (d->kind != FD_FILE)
+	if (d->kind == FD_PIPE)
+		at = f->data.len;
+	else if (d->kind != FD_FILE)
 		return (int64_t)n;
 	if (at > LINUX_FILE_MOST || n > LINUX_FILE_MOST - at)
 		return -EFBIG;
@@ -379,20 +400,27 @@ static int64_t sys_ftruncate(struct linux_process *l, const uint64_t *a)
 /* struct stat of each width: the fields that programs look at. */
 static int64_t put_stat(struct linux_process *l, uint64_t at, const struct linux_file *f, unsigned kind)
 {
-	uint64_t mode = kind == FD_FILE ? S_IFREG | f->mode : kind == FD_PIPE ? S_IFIFO | 0600u : S_IFCHR | 0620u;
-	uint64_t size = f && kind == FD_FILE ? linux_file_size(f) : 0, inode = f ? 1048576 + (uint64_t)(f - l->file) : 7;
-	unsigned total = l->width == 8 ? 144 : 96;
+	bool wide = l->width == 8;
+	unsigned total = wide ? 144 : 96;
+	struct stat s = { .st_dev = 0x801, .st_ino = f ? 1048576 + (ino_t)(f - l->file) : 7, .st_nlink = 1, .st_uid = 1000, .st_gid = 1000,
+		.st_mode = f && kind == FD_FILE ? S_IFREG | f->mode : kind == FD_PIPE ? S_IFIFO | 0600u : S_IFCHR | 0620u,
+		.st_size = f && kind == FD_FILE ? (off_t)linux_file_size(f) : 0, .st_mtim.tv_sec = 1705000000 };
 
 	for (unsigned i = 0; i < total; i += 4)
 		machine_put_number(l->m, at + i, 0, 4);
-	machine_put_number(l->m, at, 0x801, 4);
-	machine_put_number(l->m, at + (l->width == 8 ? 8 : 88), inode, 8);
-	machine_put_number(l->m, at + (l->width == 8 ? 24 : 16), mode, 4);
-	machine_put_number(l->m, at + (l->width == 8 ? 16 : 20), 1, 4);
-	machine_put_number(l->m, at + (l->width == 8 ? 28 : 24), 1000, 4);
-	machine_put_number(l->m, at + (l->width == 8 ? 48 : 44), size, 8);
-	machine_put_number(l->m, at + (l->width == 8 ? 56 : 52), 4096, 4);
-	machine_put_number(l->m, at + (l->width == 8 ? 88 : 72), 1705000000, 4);
+	/* Samples may make a key of what stands here about a file of the system (shc does). */
+	if (f && f->st && kind == FD_FILE && f->p)
+		s = *f->st;
+	machine_put_number(l->m, at, s.st_dev, wide ? 8 : 4);
+	machine_put_number(l->m, at + (wide ? 8 : 88), s.st_ino, 8);
+	machine_put_number(l->m, at + (wide ? 24 : 16), s.st_mode, 4);
+	machine_put_number(l->m, at + (wide ? 16 : 20), s.st_nlink, 4);
+	machine_put_number(l->m, at + (wide ? 28 : 24), s.st_uid, 4);
+	machine_put_number(l->m, at + (wide ? 32 : 28), s.st_gid, 4);
+	machine_put_number(l->m, at + (wide ? 48 : 44), (uint64_t)s.st_size, 8);
+	machine_put_number(l->m, at + (wide ? 56 : 52), 4096, 4);
+	machine_put_number(l->m, at + (wide ? 88 : 72), (uint64_t)s.st_mtime, l->width);
+	machine_put_number(l->m, at + (wide ? 104 : 80), (uint64_t)s.st_ctime, l->width);
 	return 0;
 }
 
@@ -535,8 +563,14 @@ static int64_t sys_fcntl(struct linux_process *l, const uint64_t *a)
 
 static int64_t sys_pipe(struct linux_process *l, const uint64_t *a)
 {
-	int64_t r = linux_fd_new(l, FD_PIPE, 0), w = linux_fd_new(l, FD_PIPE, 0);
+	struct linux_file *f = add_file(l, "pipe");
+	int64_t r, w;
 
+	if (!f)
+		return -ENFILE;
+	f->pipe = true;
+	r = linux_fd_new(l, FD_PIPE, (unsigned)(f - l->file));
+	w = linux_fd_new(l, FD_PIPE, (unsigned)(f - l->file));
 	if (r < 0 || w < 0)
 		return -EMFILE;
 	machine_put_number(l->m, a[0], (uint64_t)r, 4);

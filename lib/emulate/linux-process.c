@@ -20,18 +20,9 @@ static int64_t zero(struct linux_process *l, const uint64_t *a) { (void)l; (void
 
 /* ---- the end, children and threads ---- */
 
-static int64_t leave(struct linux_process *l, const char *how)
-{
-	l->exited = true;
-	l->m->out->end = how;
-	l->moved = true;
-	return 0;
-}
-
 static int64_t sys_exit_group(struct linux_process *l, const uint64_t *a)
 {
-	(void)a;
-	return leave(l, "exit");
+	return linux_leave(l, "exit", (int)(a[0] & 0xff) << 8);
 }
 
 /* A thread runs at once and to its end; who waits for it finds it gone. */
@@ -39,9 +30,8 @@ static int64_t sys_exit(struct linux_process *l, const uint64_t *a)
 {
 	uc_context *c;
 
-	(void)a;
 	if (!l->threads)
-		return leave(l, "exit");
+		return sys_exit_group(l, a);
 	c = l->thread[--l->threads];
 	uc_context_restore(l->m->uc, c);
 	uc_context_free(c);
@@ -68,15 +58,17 @@ static int64_t start_thread(struct linux_process *l, uint64_t flags, uint64_t st
 	return 0;
 }
 
-/* The child is followed: what goes on in the background is what matters. */
-static int64_t fork_child(struct linux_process *l)
+/* With a stack of its own, if it is to have one: the parent has kept his by then. */
+static int64_t fork_child(struct linux_process *l, uint64_t stack)
 {
-	linux_finding(l, "forks", "it starts a child, which is followed");
-	l->pid++;
-	return 0;
+	int64_t rc = linux_fork(l);
+
+	if (!rc && stack)
+		machine_set_sp(l->m, stack);
+	return rc;
 }
 
-static int64_t sys_fork(struct linux_process *l, const uint64_t *a) { (void)a; return fork_child(l); }
+static int64_t sys_fork(struct linux_process *l, const uint64_t *a) { (void)a; return fork_child(l, 0); }
 
 static int64_t sys_clone(struct linux_process *l, const uint64_t *a)
 {
@@ -84,9 +76,7 @@ static int64_t sys_clone(struct linux_process *l, const uint64_t *a)
 
 	if (a[0] & CLONE_VM && a[1] && !(a[0] & CLONE_VFORK))
 		return start_thread(l, a[0], a[1], a[2], wide ? a[3] : a[4], wide ? a[4] : a[3]);
-	if (a[1])
-		machine_set_sp(l->m, a[1]);
-	return fork_child(l);
+	return fork_child(l, a[1]);
 }
 
 static int64_t sys_clone3(struct linux_process *l, const uint64_t *a)
@@ -97,12 +87,10 @@ static int64_t sys_clone3(struct linux_process *l, const uint64_t *a)
 		v[i] = machine_number(l->m, a[0] + 8 * i, 8);
 	if (v[0] & CLONE_VM && v[5] && !(v[0] & CLONE_VFORK))
 		return start_thread(l, v[0], v[5] + v[6], v[3], v[2], v[7]);
-	if (v[5])
-		machine_set_sp(l->m, v[5] + v[6]);
-	return fork_child(l);
+	return fork_child(l, v[5] ? v[5] + v[6] : 0);
 }
 
-static int64_t sys_wait(struct linux_process *l, const uint64_t *a) { (void)l; (void)a; return -ECHILD; }
+static int64_t sys_wait(struct linux_process *l, const uint64_t *a) { return linux_wait(l, a[1]); }
 
 /* ---- execve ---- */
 
@@ -124,7 +112,14 @@ static int64_t elsewhere(struct linux_process *l, const char *path, const struct
 {
 	linux_finding(l, "executes", "it becomes %.200s", path);
 	emulation_drop(l->m->out, "arguments", path, args->p, args->len);
-	return leave(l, "exec");
+	return linux_leave(l, "exec", 0);
+}
+
+/* A program of the system that is there, a shell most of all, runs on: it may well begin the sample anew, with what that waits for. */
+static void told_to_system(struct linux_process *l, const struct linux_file *f, const struct buf *args)
+{
+	linux_finding(l, "executes", "it becomes %.200s", f->path);
+	emulation_drop(l->m->out, "arguments", f->path, args->p, args->len);
 }
 
 static int64_t become(struct linux_process *l, struct linux_file *f, uint64_t argv, uint64_t envp)
@@ -139,14 +134,20 @@ static int64_t become(struct linux_process *l, struct linux_file *f, uint64_t ar
 	if (!f || !elf_is(linux_file_bytes(f), n) || l->execs++ >= EXECS) {
 		rc = elsewhere(l, f ? f->path : "a program that is not there", &args);
 	} else {
-		bool made = f->written;
+		bool made = f->written, ours = f->own || made;
 
 		copy = buf_alloc(n + 1);
 		memcpy(copy, linux_file_bytes(f), n);
-		linux_finding(l, "executes", "it becomes %.200s, which it %s", f->path, f->own ? "is itself" : "wrote");
-		if (!linux_load(l, copy, n, (const char *)args.p, (const char *)env.p))
-			rc = leave(l, "exec");
+		if (ours)
+			linux_finding(l, "executes", "it becomes %.200s, which it %s", f->path, f->own ? "is itself" : "wrote");
 		else
+			told_to_system(l, f, &args);
+		written_finish(l->m);
+		l->m->elsewhere = !ours;
+		linux_drop_threads(l);
+		if (!linux_load(l, copy, n, (const char *)args.p, (const char *)env.p))
+			rc = linux_leave(l, "exec", 0);
+		else if (ours)
 			written_image(l->m, l->m->out->entry, made);
 		free(copy);
 		l->moved = true;
@@ -191,7 +192,7 @@ static int64_t sys_execveat(struct linux_process *l, const uint64_t *a)
 /* ---- identity ---- */
 
 static int64_t sys_getpid(struct linux_process *l, const uint64_t *a) { (void)a; return l->pid; }
-static int64_t sys_getppid(struct linux_process *l, const uint64_t *a) { (void)a; return l->pid == 2817 ? 2790 : 1; }
+static int64_t sys_getppid(struct linux_process *l, const uint64_t *a) { (void)a; return l->parent; }
 static int64_t sys_getuid(struct linux_process *l, const uint64_t *a) { (void)l; (void)a; return 1000; }
 static int64_t sys_setsid(struct linux_process *l, const uint64_t *a) { (void)a; return l->pid; }
 
@@ -337,7 +338,7 @@ static int64_t sys_pause(struct linux_process *l, const uint64_t *a)
 {
 	(void)a;
 	if (!l->alarm_ns)
-		return leave(l, "waits");
+		return linux_leave(l, "waits", 0);
 	if (l->alarm_ns > linux_now(l))
 		l->slept_ns += l->alarm_ns - linux_now(l);
 	l->alarm_ns = 0;
@@ -354,7 +355,7 @@ static int64_t sys_futex(struct linux_process *l, const uint64_t *a)
 		return 0;
 	if ((uint32_t)machine_number(l->m, a[0], 4) != (uint32_t)a[2])
 		return -EAGAIN;
-	return a[3] ? -ETIMEDOUT : leave(l, "waits");
+	return a[3] ? -ETIMEDOUT : linux_leave(l, "waits", 0);
 }
 
 /* ---- signals ---- */

@@ -113,8 +113,7 @@ void linux_signal(struct linux_process *l, int signal, int code, uint64_t addres
 		now.handler = 0;
 	}
 	if (!now.handler || l->signals++ >= SIGNALS) {
-		l->exited = true;
-		l->m->out->end = fault ? "fault" : "exit";
+		linux_leave(l, fault ? "fault" : "exit", signal);
 		return;
 	}
 	if (now.flags & SA_ONSTACK && l->alt_stack)
@@ -122,8 +121,7 @@ void linux_signal(struct linux_process *l, int signal, int code, uint64_t addres
 	else if (l->width == 8)
 		sp -= 128;   /* the red zone */
 	if (!machine_region_at(l->m, sp - 1024)) {
-		l->exited = true;
-		l->m->out->end = "fault";
+		linux_leave(l, "fault", SIGSEGV);
 		return;
 	}
 	if (fault)

@@ -4,13 +4,14 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unicorn/unicorn.h>
 
 void linux_finding(struct linux_process *l, const char *name, const char *fmt, ...)
 {
 	char reason[320];
 	va_list ap;
 
+	if (l->m->elsewhere && strcmp(name, "executes"))
+		return;   /* a program of the system does it */
 	va_start(ap, fmt);
 	vsnprintf(reason, sizeof reason, fmt, ap);
 	va_end(ap);
@@ -42,6 +43,7 @@ static void happened(struct linux_process *l, enum machine_event event)
 	case EVENT_STEP: linux_signal(l, SIGTRAP, 2, machine_pc(m)); break;
 	default: linux_signal(l, SIGSEGV, SI_KERNEL, 0); break;
 	}
+	l->moved = false;
 }
 
 int linux_run(struct machine *m, const struct emulate_system *s, const void *p, size_t n, struct err *e)
@@ -52,7 +54,8 @@ int linux_run(struct machine *m, const struct emulate_system *s, const void *p, 
 	l->m = m;
 	l->system = s;
 	l->width = m->bits / 8;
-	l->pid = 2817;
+	l->pid = l->last_pid = 2817;
+	l->parent = 2790;
 	l->random = UINT64_C(0x9e3779b97f4a7c15);
 	linux_files_begin(l, p, n);
 	if (!linux_load(l, p, n, NULL, NULL)) {
@@ -71,8 +74,7 @@ int linux_run(struct machine *m, const struct emulate_system *s, const void *p, 
 	rc = 0;
 out:
 	linux_files_end(l);
-	while (l->threads)
-		uc_context_free(l->thread[--l->threads]);
+	linux_forget(l);
 	free(l);
 	return rc;
 }

@@ -50,7 +50,7 @@ static void on_code(uc_engine *uc, uint64_t address, uint32_t size, void *ctx)
 		return;
 	}
 	/* Most code runs where nothing was written. */
-	if (!m->near_none || (address ^ m->near_base) >= MACHINE_PAGE)
+	if (!m->elsewhere && (!m->near_none || (address ^ m->near_base) >= MACHINE_PAGE))
 		written_run(m, address, size > 15 ? 1 : size);
 }
 

@@ -55,6 +55,9 @@ struct machine {
 	uint64_t image, image_size;
 	struct machine_section { uint64_t address, end; } *section; size_t sections;   /* of the image, by address */
 	bool hopped;               /* it went from the section where it began to one before it: see written.c */
+	bool elsewhere;            /* a program of the system runs in the sample's place: what it writes and runs is not the sample's */
+	bool finished; size_t finished_layers;              /* written_finish() has kept a memory; after so many layers */
+	uint64_t end_base, end_size, end_entry;             /* the image in it */
 
 	/* the events of Unicorn's hooks, until the run is interrupted */
 	int pending; bool pending_set;
@@ -110,6 +113,18 @@ void written_run(struct machine *m, uint64_t address, unsigned n);
 /* The program became another one, that begins there: what was written before is no more. made: it had written that one itself. */
 void written_image(struct machine *m, uint64_t entry, bool made);
 void written_free(struct machine *m);
-void written_finish(struct machine *m);              /* fills out->last */
+/* A process ends, or becomes another program: its memory is out->last, unless that of an earlier one shows as many layers. */
+void written_finish(struct machine *m);
+/* What is marked as written, kept and put back. */
+struct written_marks;
+struct written_marks *written_save(const struct machine *m);
+void written_restore(struct machine *m, struct written_marks *w);    /* takes w; NULL: none */
+
+/* ---- copy.c: a process's memory and registers, kept while another runs ---- */
+
+struct machine_copy;
+struct machine_copy *machine_save(struct machine *m);                /* NULL: it is too large */
+void machine_restore(struct machine *m, struct machine_copy *c);     /* takes c */
+void machine_copy_free(struct machine_copy *c);
 
 #endif

@@ -102,7 +102,7 @@ static void mark(struct machine *m, struct page *p, unsigned from, unsigned n)
 
 void written_add(struct machine *m, uint64_t address, uint64_t n)
 {
-	while (n) {
+	while (n && !m->elsewhere) {
 		uint64_t base = address & ~(uint64_t)(MACHINE_PAGE - 1);
 		unsigned from = (unsigned)(address - base), room = MACHINE_PAGE - from;
 		struct page *p = m->near_write;
@@ -390,17 +390,35 @@ static int by_address(const void *a, const void *b)
 	return (*x)->address < (*y)->address ? -1 : (*x)->address > (*y)->address;
 }
 
-static void add_text(struct emulation *o, uint64_t address, const struct buf *text)
+static bool known_text(const json_t *texts, const char *hex, const json_t *text)
 {
-	char hex[24];
-	json_t *t;
+	const json_t *t;
+	size_t i;
 
-	if (text->len < TEXT_LEAST || json_array_size(o->texts) >= TEXTS)
+	json_array_foreach(texts, i, t)
+		if (!strcmp(jsonio_str(t, "address"), hex) && json_equal(json_object_get(t, "text"), text))
+			return true;
+	return false;
+}
+
+static void add_text(struct machine *m, uint64_t address, const struct buf *bytes)
+{
+	struct emulation *o = m->out;
+	char hex[24];
+	json_t *t, *text;
+
+	if (bytes->len < TEXT_LEAST || json_array_size(o->texts) >= TEXTS)
 		return;
-	t = json_object();
 	snprintf(hex, sizeof hex, "%llx", (unsigned long long)address);
+	text = jsonio_bytes(bytes->p, bytes->len < TEXT_MOST ? bytes->len : TEXT_MOST);
+	/* an earlier process may have written the same */
+	if (m->finished && known_text(o->texts, hex, text)) {
+		json_decref(text);
+		return;
+	}
+	t = json_object();
 	json_object_set_new(t, "address", json_string(hex));
-	json_object_set_new(t, "text", jsonio_bytes(text->p, text->len < TEXT_MOST ? text->len : TEXT_MOST));
+	json_object_set_new(t, "text", text);
 	json_array_append_new(o->texts, t);
 }
 
@@ -424,7 +442,7 @@ static void find_texts(struct machine *m)
 			uint64_t at = sorted[i]->address + k;
 
 			if (text.len && (at != next || !bit(sorted[i]->ever, k) || bytes[k] < 0x20 || bytes[k] > 0x7e)) {
-				add_text(m->out, begin, &text);
+				add_text(m, begin, &text);
 				buf_clear(&text);
 			}
 			if (!bit(sorted[i]->ever, k) || bytes[k] < 0x20 || bytes[k] > 0x7e)
@@ -435,7 +453,7 @@ static void find_texts(struct machine *m)
 			next = at + 1;
 		}
 	}
-	add_text(m->out, begin, &text);
+	add_text(m, begin, &text);
 	buf_free(&text);
 	free(sorted);
 }
@@ -444,6 +462,19 @@ void written_finish(struct machine *m)
 {
 	struct emulate_layer *l = &m->out->last;
 
+	if (m->elsewhere)
+		return;
+	find_texts(m);
+	if (m->finished && m->out->layers <= m->finished_layers)
+		return;
+	m->finished = true;
+	m->finished_layers = m->out->layers;
+	m->end_base = m->out->base;
+	m->end_size = m->out->size;
+	m->end_entry = m->out->entry;
+	for (size_t i = 0; i < l->ranges; i++)
+		free(l->range[i].bytes);
+	free(l->range);
 	*l = (struct emulate_layer){ .entry = m->out->layers ? m->out->layer[m->out->layers - 1].entry : m->out->entry,
 		.instructions = m->instructions, .written = m->written };
 	m->kept = 0;   /* the end is kept whatever the layers took */
@@ -451,7 +482,50 @@ void written_finish(struct machine *m)
 	for (size_t i = 0; i < m->page_room; i++)
 		if (m->page[i] && m->page[i]->code)
 			put_back(m->page[i], l);
-	find_texts(m);
+}
+
+/* ---- other processes ---- */
+
+struct written_marks {
+	size_t pages;
+	uint64_t written;
+	struct { uint64_t address; unsigned marks; uint64_t bits[WORDS]; } page[];
+};
+
+struct written_marks *written_save(const struct machine *m)
+{
+	struct written_marks *w;
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->page_room; i++)
+		n += m->page[i] && m->page[i]->marks;
+	w = buf_alloc(sizeof *w + n * sizeof *w->page);
+	w->written = m->written;
+	for (size_t i = 0; i < m->page_room; i++) {
+		const struct page *p = m->page[i];
+
+		if (!p || !p->marks)
+			continue;
+		w->page[w->pages].address = p->address;
+		w->page[w->pages].marks = p->marks;
+		memcpy(w->page[w->pages++].bits, p->written, sizeof p->written);
+	}
+	return w;
+}
+
+void written_restore(struct machine *m, struct written_marks *w)
+{
+	forget_marks(m);
+	for (size_t i = 0; w && i < w->pages; i++) {
+		struct page *p = page_find(m, w->page[i].address);
+
+		if (!p)
+			continue;
+		p->marks = w->page[i].marks;
+		memcpy(p->written, w->page[i].bits, sizeof p->written);
+	}
+	m->written = w ? w->written : 0;
+	free(w);
 }
 
 void written_free(struct machine *m)

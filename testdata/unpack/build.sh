@@ -46,6 +46,8 @@ for width in 64 32; do
 	one add add
 	one inplace lz -DINPLACE
 	one child rc4 -DCHILD
+	one parent rc4 -DPARENT
+	one pipe rc4 -DPIPE
 	one tricks rc4 -DTRICKS
 
 	# Three layers: the innermost stub is what the middle one unpacks, and that what the outer one unpacks.
@@ -87,4 +89,12 @@ for width in 64 32; do
 	program "$here/patch.c" "patch-$width" "-m$width"
 	cp payload.bin "patch-$width.want"
 done
+
+# One that a shell begins anew, as shc's do: it runs on this machine's C library and shell, so in its width alone.
+flat=payload.bin
+emulation=elf_x86_64
+flat "$here/payload.c" "$flat" -m64
+packed rc4 "$flat"
+cc -O1 -w -I"$here" -I. -o again-64 "$here/again.c"
+cp "$flat" again-64.want
 rm -f pack packed.h sizes.h whole ./*.o ./*.elf ./*.bin

@@ -1,8 +1,9 @@
 /*
  * Unpacks what pack.c packed (packed.h) and runs it. METHOD: XOR, RC4, LZ, ADD; with TRICKS the key is right only where the processor, the
- * kernel and the clock behave as on a machine that nobody watches; with CHILD a child does it; with MEMFD what comes out is an ELF
- * program that is run from a file without a name; with INPLACE it comes out over the stub's own segment. Position-independent: linked
- * as a program, or flat as what another stub unpacks. Inert: what it runs is the payload of a test.
+ * kernel and the clock behave as on a machine that nobody watches; with CHILD a child does it; with PARENT the parent, and the key is
+ * right only when he gets to know how his child ended; with PIPE the child runs what the parent unpacks and sends; with MEMFD what comes
+ * out is an ELF program that is run from a file without a name; with INPLACE it comes out over the stub's own segment.
+ * Position-independent: linked as a program, or flat as what another stub unpacks. Inert: what it runs is the payload of a test.
  */
 #include "sys.h"
 #include "pack.h"
@@ -60,6 +61,46 @@ static __attribute__((noinline)) void unpack(unsigned char *to, size_t n, unsign
 #endif
 }
 
+#ifdef PARENT
+static unsigned child_ended(void)
+{
+	int status = 0;
+	long child = SYS(SYS_FORK, 0, 0, 0);
+
+	if (!child)
+		SYS(SYS_EXIT, 3, 0, 0);
+	if (sys6(SYS_WAIT4, child, (long)&status, 0, 0, 0, 0) != child)
+		return 1;
+	return (unsigned)status ^ 3u << 8;
+}
+#else
+static unsigned child_ended(void) { return 0; }
+#endif
+
+#ifdef PIPE
+/* The child finds the pipe empty at first, and gets the code in pieces. */
+static void through_pipe(const unsigned char *from, unsigned char *to, size_t n)
+{
+	int ends[2];
+	long got, child;
+	size_t at = 0;
+
+	SYS(SYS_PIPE, ends, 0, 0);
+	child = SYS(SYS_FORK, 0, 0, 0);
+	if (child) {
+		for (; at < n; at += (size_t)got)
+			got = SYS(SYS_WRITE, ends[1], from + at, n - at < 100 ? n - at : 100);
+		SYS(SYS_CLOSE, ends[1], 0, 0);
+		sys6(SYS_WAIT4, child, 0, 0, 0, 0, 0);
+		SYS(SYS_EXIT, 0, 0, 0);
+	}
+	SYS(SYS_CLOSE, ends[1], 0, 0);
+	while (at < n && (got = SYS(SYS_READ, ends[0], to + at, 64)) > 0)
+		at += (size_t)got;
+	SYS(SYS_CLOSE, ends[0], 0, 0);
+}
+#endif
+
 #ifdef INPLACE
 static unsigned char room[65536] __attribute__((aligned(4096)));
 #endif
@@ -77,7 +118,15 @@ __attribute__((section(".text.begin"), used)) void begin(void)
 	if (SYS(SYS_FORK, 0, 0, 0) != 0)
 		SYS(SYS_EXIT, 0, 0, 0);
 #endif
-	unpack(to, n, KEY + looked_at());
+	unpack(to, n, KEY + looked_at() + child_ended());
+#ifdef PIPE
+	{
+		unsigned char *code = make_room(n + 4096);
+
+		through_pipe(to, code, n);
+		to = code;
+	}
+#endif
 #ifdef MEMFD
 	{
 		static const char name[] = "x", empty[] = "";

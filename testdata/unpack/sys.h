@@ -7,7 +7,7 @@
 
 #ifdef __x86_64__
 enum { SYS_READ = 0, SYS_WRITE = 1, SYS_OPEN = 2, SYS_CLOSE = 3, SYS_MMAP = 9, SYS_MPROTECT = 10, SYS_SIGACTION = 13, SYS_NANOSLEEP = 35,
-	SYS_GETPID = 39, SYS_FORK = 57, SYS_EXIT = 60, SYS_PTRACE = 101, SYS_MEMFD = 319, SYS_EXECVEAT = 322 };
+	SYS_PIPE = 22, SYS_GETPID = 39, SYS_FORK = 57, SYS_EXIT = 60, SYS_WAIT4 = 61, SYS_PTRACE = 101, SYS_MEMFD = 319, SYS_EXECVEAT = 322 };
 static inline long sys6(long n, long a, long b, long c, long d, long e, long f)
 {
 	register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = f;
@@ -19,7 +19,7 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f)
 #define MMAP SYS_MMAP
 #else
 enum { SYS_READ = 3, SYS_WRITE = 4, SYS_OPEN = 5, SYS_CLOSE = 6, SYS_MMAP = 192, SYS_MPROTECT = 125, SYS_SIGACTION = 174, SYS_NANOSLEEP = 162,
-	SYS_GETPID = 20, SYS_FORK = 2, SYS_EXIT = 1, SYS_PTRACE = 26, SYS_MEMFD = 356, SYS_EXECVEAT = 358 };
+	SYS_PIPE = 42, SYS_GETPID = 20, SYS_FORK = 2, SYS_EXIT = 1, SYS_WAIT4 = 114, SYS_PTRACE = 26, SYS_MEMFD = 356, SYS_EXECVEAT = 358 };
 static inline long sys6(long n, long a, long b, long c, long d, long e, long f)
 {
 	long r, args[2] = { f, n };
