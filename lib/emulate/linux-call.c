@@ -44,7 +44,7 @@ static json_t *tell(struct linux_process *l, const char *name, const char *kinds
 	json_t *call, *args;
 	char from[24];
 
-	if (l->m->elsewhere || o->call_count++ >= l->m->l.calls)
+	if (l->m->elsewhere || l->m->loading || o->call_count++ >= l->m->l.calls)
 		return NULL;
 	call = json_object();
 	args = json_array();

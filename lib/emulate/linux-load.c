@@ -223,6 +223,7 @@ bool linux_load(struct linux_process *l, const void *p, size_t n, const char *ar
 	clear_registers(l);
 	make_stack(l, &i, interpreter.base, args ? args : usual_args, env ? env : usual_env);
 	machine_set_pc(l->m, interpreter.entry ? interpreter.entry : i.entry);
+	l->m->loading = interpreter.entry != 0;
 	well = true;
 out:
 	elf_free(f);

@@ -49,6 +49,8 @@ static void on_code(uc_engine *uc, uint64_t address, uint32_t size, void *ctx)
 		pend(m, EVENT_END);
 		return;
 	}
+	if (m->loading && address - m->image < m->image_size)
+		m->loading = false;
 	/* Most code runs where nothing was written. */
 	if (!m->elsewhere && (!m->near_none || (address ^ m->near_base) >= MACHINE_PAGE))
 		written_run(m, address, size > 15 ? 1 : size);

@@ -55,6 +55,7 @@ struct machine {
 	uint64_t image, image_size;
 	struct machine_section { uint64_t address, end; } *section; size_t sections;   /* of the image, by address */
 	bool hopped;               /* it went from the section where it began to one before it: see written.c */
+	bool loading;              /* the system's loader runs still: no instruction of the image has run */
 	bool elsewhere;            /* a program of the system runs in the sample's place: what it writes and runs is not the sample's */
 	bool finished; size_t finished_layers;              /* written_finish() has kept a memory; after so many layers */
 	uint64_t end_base, end_size, end_entry;             /* the image in it */

@@ -102,7 +102,7 @@ static void mark(struct machine *m, struct page *p, unsigned from, unsigned n)
 
 void written_add(struct machine *m, uint64_t address, uint64_t n)
 {
-	while (n && !m->elsewhere) {
+	while (n && !m->elsewhere && !m->loading) {
 		uint64_t base = address & ~(uint64_t)(MACHINE_PAGE - 1);
 		unsigned from = (unsigned)(address - base), room = MACHINE_PAGE - from;
 		struct page *p = m->near_write;
@@ -390,6 +390,16 @@ static int by_address(const void *a, const void *b)
 	return (*x)->address < (*y)->address ? -1 : (*x)->address > (*y)->address;
 }
 
+/* Where programs of 64 bits lie, addresses look like text. */
+static bool is_pointer(const struct machine *m, const struct buf *bytes)
+{
+	uint64_t v = 0;
+
+	for (size_t i = bytes->len; i-- > 0 && bytes->len < 8;)
+		v = v << 8 | bytes->p[i];
+	return v && m->bits == 64 && machine_region_at(m, v);
+}
+
 static bool known_text(const json_t *texts, const char *hex, const json_t *text)
 {
 	const json_t *t;
@@ -407,7 +417,7 @@ static void add_text(struct machine *m, uint64_t address, const struct buf *byte
 	char hex[24];
 	json_t *t, *text;
 
-	if (bytes->len < TEXT_LEAST || json_array_size(o->texts) >= TEXTS)
+	if (bytes->len < TEXT_LEAST || json_array_size(o->texts) >= TEXTS || is_pointer(m, bytes))
 		return;
 	snprintf(hex, sizeof hex, "%llx", (unsigned long long)address);
 	text = jsonio_bytes(bytes->p, bytes->len < TEXT_MOST ? bytes->len : TEXT_MOST);
