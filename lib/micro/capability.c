@@ -359,7 +359,9 @@ json_t *capability_match(const struct capability_rules *r, const struct facts *f
 void capability_static(const struct capability_rules *r, json_t *stat)
 {
 	const json_t *unpack = json_object_get(stat, "unpack"), *unpacked = json_object_get(stat, "unpacked");
+	const json_t *o;
 	struct facts f;
+	size_t i;
 
 	facts_of_static(&f, stat);
 	json_object_set_new(stat, "capabilities", capability_match(r, &f));
@@ -370,6 +372,10 @@ void capability_static(const struct capability_rules *r, json_t *stat)
 	indicators_calls(jsonio_array(stat, "indicators"), json_object_get(unpack, "calls"));
 	indicators_add(jsonio_array(stat, "indicators"), json_object_get(unpacked, "strings"), "unpacked.strings");
 	indicators_add(jsonio_array(stat, "indicators"), json_object_get(unpacked, "stack_strings"), "unpacked.stack_strings");
+	json_array_foreach(json_object_get(stat, "dropped"), i, o) {
+		indicators_add(jsonio_array(stat, "indicators"), json_object_get(o, "strings"), "dropped.strings");
+		indicators_add(jsonio_array(stat, "indicators"), json_object_get(o, "stack_strings"), "dropped.stack_strings");
+	}
 }
 
 void capability_dynamic(const struct capability_rules *r, const json_t *stat, json_t *dynamic)

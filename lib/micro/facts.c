@@ -156,11 +156,14 @@ static void note_file(struct facts *f, const json_t *file, const char *strings, 
 
 void facts_of_static(struct facts *f, const json_t *stat)
 {
-	const json_t *unpack = json_object_get(stat, "unpack");
+	const json_t *unpack = json_object_get(stat, "unpack"), *o;
+	size_t i;
 
 	begin(f, stat);
 	note_file(f, stat, "strings", "stack_strings", "rules");
 	note_file(f, json_object_get(stat, "unpacked"), "unpacked.strings", "unpacked.stack_strings", "unpacked.rules");
+	json_array_foreach(json_object_get(stat, "dropped"), i, o)
+		note_file(f, o, "dropped.strings", "dropped.stack_strings", "dropped.rules");
 	note_texts(f, "unpack.strings", json_object_get(unpack, "strings"));
 	lower_all(f);
 	note_calls(f, json_object_get(unpack, "calls"));

@@ -63,7 +63,7 @@ json_t *static_analyse(const struct micro_sample *s, struct buf *disasm, struct 
 
 /* ---- unpack.c ---- */
 
-/* Puts "unpack" into stat, and "unpacked", which describes unpacked-1, when there is one; the text of its disassembly behind disasm's; the
+/* Puts "unpack" into stat, and "unpacked", which describes unpacked-1, when there is one, "dropped", which describes what it made; the text of its disassembly behind disasm's; the
  * memory and what the program wrote as members "unpacked-N" and "dropped/<sha256>". A sample that is no program for x86 leaves stat as it
  * is; one that crashes or stalls the emulator is a finding ("end":"crashed"). -1 only when the helper could not be run (69, 70) or
  * the members not be kept (74, 75). */

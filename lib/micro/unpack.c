@@ -11,6 +11,7 @@
 #define INSTRUCTIONS "300000000"         /* of a program that looks packed: stalls are a few hundred million long */
 #define INSTRUCTIONS_PLAIN "30000000"    /* of one that does not: ten times what starting takes */
 #define MEMBER_MOST (256 * MIB)
+#define DESCRIBED 8u                     /* of what it made */
 
 static const char *const ends[] = {
 	[HELPER_DONE] = "malformed", [HELPER_CRASHED] = "crashed", [HELPER_TIMEOUT] = "timeout",
@@ -108,26 +109,58 @@ static int take(json_t *list, const char *key, int bytes, struct micro_extra *ex
 	return 0;
 }
 
-/* unpacked-1 through the same parser as the sample. */
-static json_t *describe(const struct micro_extra *extra, const json_t *members, struct buf *disasm, struct err *e)
+/* A member through the same parser as the sample. NULL: there are no bytes of it, or the helper could not be run. */
+static json_t *describe(const struct micro_extra *extra, const char *name, const char *sha256, struct buf *text, struct err *e)
 {
-	const json_t *first = json_array_get(members, 0);
-	const char *name = jsonio_str(first, "name");
-	struct micro_sample s = { .sha256 = jsonio_str(first, "sha256"), .kind = "file", .body = -1 };
-	struct buf text = { 0 };
-	json_t *o = NULL;
+	struct micro_sample s = { .sha256 = sha256, .kind = "file", .body = -1 };
 
 	for (size_t i = 0; name && i < extra->count; i++)
 		if (!strcmp(extra->member[i].name, name))
 			s.body = extra->member[i].fd;
-	if (s.body >= 0)
-		o = static_analyse(&s, &text, e);
+	return s.body >= 0 ? static_analyse(&s, text, e) : NULL;
+}
+
+static int describe_unpacked(const struct micro_extra *extra, json_t *stat, const json_t *first, struct buf *disasm, struct err *e)
+{
+	const char *name = jsonio_str(first, "name");
+	struct buf text = { 0 };
+	json_t *o = describe(extra, name, jsonio_str(first, "sha256"), &text, e);
+
 	if (o && text.len) {
 		buf_addf(disasm, "\n; ==== %s ====\n", name);
 		buf_add(disasm, text.p, text.len);
 	}
 	buf_free(&text);
-	return o;
+	if (o)
+		json_object_set_new(stat, "unpacked", o);
+	return o || !e->code ? 0 : -1;
+}
+
+/* What it made or handed on may be what it is there for: a program, a script. The first ones, each once. */
+static int describe_drops(const struct micro_extra *extra, json_t *stat, const json_t *drops, struct err *e)
+{
+	json_t *list = json_array();
+	const json_t *o;
+	size_t i, k;
+
+	json_array_foreach(drops, i, o) {
+		const char *name = jsonio_str(o, "member");
+		struct buf ignored = { 0 };
+		json_t *inside;
+
+		for (k = 0; k < i && !json_equal(json_object_get(json_array_get(drops, k), "sha256"), json_object_get(o, "sha256")); k++)
+			;
+		if (!name || k < i || json_array_size(list) >= DESCRIBED)
+			continue;
+		inside = describe(extra, name, jsonio_str(o, "sha256"), &ignored, e);
+		buf_free(&ignored);
+		if (inside)
+			json_array_append_new(list, inside);
+	}
+	if (json_array_size(list))
+		json_object_set(stat, "dropped", list);
+	json_decref(list);
+	return e->code ? -1 : 0;
 }
 
 static void add_sign(json_t *stat, const char *name, json_t *reason)
@@ -172,7 +205,7 @@ int unpack_analyse(const struct micro_sample *s, json_t *stat, struct buf *disas
 	char *rules = spawn_share(".");
 	const char *args[] = { rules, looks_packed(stat) ? INSTRUCTIONS : INSTRUCTIONS_PLAIN, NULL };
 	struct helper_result r = { 0 };
-	json_t *o = NULL, *inside;
+	json_t *o = NULL;
 	int bytes = -1, rc = 0;
 
 	if (s->body < 0 || !is_program(s->body))
@@ -202,13 +235,10 @@ int unpack_analyse(const struct micro_sample *s, json_t *stat, struct buf *disas
 		rc = -1;
 		goto out;
 	}
-	if (json_array_size(json_object_get(o, "members"))) {
-		inside = describe(extra, json_object_get(o, "members"), disasm, e);
-		if (inside)
-			json_object_set_new(stat, "unpacked", inside);
-		else if (e->code)
-			rc = -1;
-	}
+	if (json_array_size(json_object_get(o, "members")))
+		rc = describe_unpacked(extra, stat, json_array_get(json_object_get(o, "members"), 0), disasm, e);
+	if (!rc)
+		rc = describe_drops(extra, stat, json_object_get(o, "drops"), e);
 out:
 	helper_free(&r);
 	io_close(&bytes);

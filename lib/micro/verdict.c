@@ -302,6 +302,8 @@ static void from_static(struct judgement *j, const json_t *stat)
 			json_pack("[o]", place("static.json", "sign", "parser", parser)));
 	from_rules(j, stat);
 	from_rules(j, json_object_get(stat, "unpacked"));
+	json_array_foreach(json_object_get(stat, "dropped"), i, o)
+		from_rules(j, o);
 }
 
 static void add_behaviour(void *ctx, const char *name, const char *reason, const char *at)
