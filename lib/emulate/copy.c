@@ -13,7 +13,7 @@ struct machine_copy {
 	uc_context *context;
 	struct written_marks *marks;
 	uint64_t image, image_size, base, size, entry;
-	bool elsewhere;
+	bool elsewhere, loading;
 };
 
 struct machine_copy *machine_save(struct machine *m)
@@ -25,7 +25,8 @@ struct machine_copy *machine_save(struct machine *m)
 		return NULL;
 	c = buf_alloc(sizeof *c);
 	*c = (struct machine_copy){ .regions = m->regions, .image = m->image, .image_size = m->image_size, .base = m->out->base,
-		.size = m->out->size, .entry = m->out->entry, .elsewhere = m->elsewhere };
+		.size = m->out->size, .entry = m->out->entry, .elsewhere = m->elsewhere,
+		.loading = m->loading };
 	if (uc_context_alloc(m->uc, &c->context)) {
 		free(c);
 		return NULL;
@@ -62,6 +63,7 @@ void machine_restore(struct machine *m, struct machine_copy *c)
 	m->out->size = c->size;
 	m->out->entry = c->entry;
 	m->elsewhere = c->elsewhere;
+	m->loading = c->loading;
 	machine_copy_free(c);
 }
 

@@ -102,7 +102,10 @@ static void mark(struct machine *m, struct page *p, unsigned from, unsigned n)
 
 void written_add(struct machine *m, uint64_t address, uint64_t n)
 {
-	while (n && !m->elsewhere && !m->loading) {
+	/* What the loader notes for itself is not the program's; what it relocates in the image may be code (relocations can decrypt). */
+	if (m->elsewhere || (m->loading && address - m->image >= m->image_size))
+		return;
+	while (n) {
 		uint64_t base = address & ~(uint64_t)(MACHINE_PAGE - 1);
 		unsigned from = (unsigned)(address - base), room = MACHINE_PAGE - from;
 		struct page *p = m->near_write;
