@@ -194,6 +194,7 @@ sleeper='while :; do sleep 1; done'
 @test "a piece that takes its time holds nobody up; its error comes in its turn" {
 	mkdir -p b/bin b/libexec/muss
 	cp "$BIN/mnicter" b/bin/
+	cp "$LIBEXEC/helper-carve" b/libexec/muss/
 	export MUSS_SHARE=$ROOT/rules
 	cat >b/libexec/muss/helper-static <<-END
 		#!/bin/sh
@@ -236,7 +237,8 @@ sleeper='while :; do sleep 1; done'
 	pid=$!
 	most=0
 	while kill -0 $pid 2>/dev/null; do
-		now=$(pgrep -fc "^/bin/sh /opt/muss-one-$$-" || true)
+		# By name: what a shell has just forked still has its words.
+		now=$(pgrep -fa "^/bin/sh /opt/muss-one-$$-" | cut -d' ' -f2- | sort -u | wc -l)
 		[ "$now" -le "$most" ] || most=$now
 		sleep 0.1
 	done
@@ -249,7 +251,7 @@ sleeper='while :; do sleep 1; done'
 @test "a parser that crashes or is refused something is a finding about the sample" {
 	mkdir -p b/bin b/libexec/muss
 	cp "$BIN/mnicter" b/bin/
-	cp "$LIBEXEC/helper-unpack" b/libexec/muss/
+	cp "$LIBEXEC/helper-unpack" "$LIBEXEC/helper-carve" b/libexec/muss/
 	export MUSS_SHARE=$ROOT/rules
 	sha=$(add /usr/bin/env)
 	make_case >in.case

@@ -95,7 +95,7 @@ static void test_changes(struct world *w, struct err *e)
 
 	OK(shell(w, "mkdir -p /etc/cron.d && echo '* * * * * root /tmp/x' > /etc/cron.d/muss-x; echo more >> /etc/hosts; rm /etc/passwd;"
 		 "ln -s /nowhere /tmp/link; mkfifo /tmp/pipe; touch -d @1000000000 /etc/group; chmod 600 /etc/issue;"
-		 "cp -p /etc/services /tmp/s && cat /tmp/s > /etc/services; touch -r /tmp/s /etc/services;"
+		 "cp -p /etc/services /tmp/muss-services && cat /tmp/muss-services > /etc/services; touch -r /tmp/muss-services /etc/services;"
 		 "rm -r /etc/init.d; mkdir /etc/init.d; echo 1 > /etc/init.d/new", &b, e) == 0, "a program changes its world");
 	c = world_changes(w, e);
 	OK(c != NULL, "the changes are listed");
