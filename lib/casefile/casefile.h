@@ -33,6 +33,8 @@ struct member {
 /* Relative, no empty, "." or ".." component, bytes 0x21..0x7e only, at most CAP_PATH long, code/ followed by a
  * digest. 0, or -1 with a message that names the member (65). */
 int schema_classify(const char *path, struct member *m, struct err *e);
+/* Bytes of a sample, in the open, or of what was found in it or made by it: body, memory/, dropped/, embedded/, unpacked-N, memory-dynamic/. */
+bool schema_is_sample(const struct member *m);
 
 /* ---- casein.c: the streaming reader ---- */
 
@@ -65,7 +67,7 @@ void casein_close(struct casein *in);
 
 struct caseout;
 /* Deterministic but for its members: pax tar, owner 0/0, time 0 of 1970 except case.json's own. fd stays the caller's.
- * Modes are 0000 (bodies, memory, dropped/, and what is given without a bit to read) or 0644: nothing can be run.
+ * Modes are 0000 (samples' bytes, and what is given without a bit to read) or 0644: nothing can be run.
  * Members out of order, a body under another name than its digest and the like are refused as casein refuses them (65). */
 struct caseout *caseout_open(int fd, bool zstd, struct err *e);
 int caseout_begin(struct caseout *out, const char *path, unsigned mode, uint64_t size, struct err *e);
@@ -125,9 +127,29 @@ struct unroll;
 /* gzip, bzip2, xz, lzma, lz4 (legacy frames too), zstd. The n bytes at p must outlive it; the stream may end before they do. 65:
  * none of these, damaged, or compressed more than once. It computes on memory alone, as CONFINE_PARSER allows. */
 struct unroll *unroll_open(const void *p, size_t n, struct err *e);
+/* The same in this one, "gzip" ... "zstd", whatever comes out, compressed once more or not. */
+struct unroll *unroll_as(const char *compression, const void *p, size_t n, struct err *e);
 /* The next bytes; they stay until the next call. 0 at the end, -1 (65). */
 ssize_t unroll_block(struct unroll *u, const void **p, struct err *e);
 size_t unroll_used(const struct unroll *u);   /* at the end: how many of the n bytes were the stream's */
 void unroll_close(struct unroll *u);
+
+/* ---- extent.c: where one stream ends and what follows begins ---- */
+
+/* How many of the n bytes the compressed stream at p takes at most; n where its format does not tell. */
+size_t extent_of(const void *p, size_t n);
+
+/* ---- members.c: an archive in memory, in the formats that programs carry ---- */
+
+struct members;
+/* "tar", "cpio", "zip", "ar", "7zip", "cab" or "rar". The n bytes at p must outlive it; the archive may end before they do. 65: it is
+ * none. It computes on memory alone, as CONFINE_PARSER allows. */
+struct members *members_open(const char *format, const void *p, size_t n, struct err *e);
+/* The next regular file: 1; 0 at the end; -1 (65): what follows cannot be read. name: bytes until the next call, NULL: it has none. */
+int members_next(struct members *m, const char **name, struct err *e);
+/* Its next bytes; they stay until the next call. 0 at its end, -1 (65): the rest is damaged or under a password. */
+ssize_t members_block(struct members *m, const void **p, struct err *e);
+size_t members_used(const struct members *m);   /* at the end: how many of the n bytes were the archive's; 0: it does not tell */
+void members_close(struct members *m);
 
 #endif

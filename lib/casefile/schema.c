@@ -154,9 +154,22 @@ int64_t schema_time(const json_t *case_json)
 	return time && clock_parse(time, &t) == 0 && t >= 0 && t < (int64_t)1 << 33 ? t : 0;
 }
 
+bool schema_is_sample(const struct member *m)
+{
+	static const char *const begin[] = { "dropped/", "embedded/", "memory/", "memory-dynamic/", "unpacked-" };
+	size_t n = strlen(m->name);
+
+	if (!*m->code || (n > 4 && !strcmp(m->name + n - 4, ".cms")))
+		return false;
+	for (size_t i = 0; i < sizeof(begin) / sizeof(*begin); i++)
+		if (!strncmp(m->name, begin[i], strlen(begin[i])))
+			return true;
+	return m->kind == MEMBER_BODY;
+}
+
 unsigned schema_mode(const struct member *m, unsigned mode)
 {
-	if (m->kind == MEMBER_BODY || m->kind == MEMBER_MEMORY || (*m->code && !strncmp(m->name, "dropped/", 8)))
+	if (schema_is_sample(m))
 		return 0;
 	return mode & 0444 ? 0644 : 0;
 }

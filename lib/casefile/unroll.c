@@ -4,6 +4,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct unroll {
 	struct archive *a;
@@ -51,6 +52,30 @@ struct unroll *unroll_open(const void *p, size_t n, struct err *e)
 	}
 	return u;
 fail:
+	unroll_close(u);
+	return NULL;
+}
+
+struct unroll *unroll_as(const char *compression, const void *p, size_t n, struct err *e)
+{
+	static const struct { const char *name; int filter; } known[] = {
+		{ "gzip", ARCHIVE_FILTER_GZIP }, { "bzip2", ARCHIVE_FILTER_BZIP2 }, { "xz", ARCHIVE_FILTER_XZ }, { "lzma", ARCHIVE_FILTER_LZMA },
+		{ "lz4", ARCHIVE_FILTER_LZ4 }, { "zstd", ARCHIVE_FILTER_ZSTD },
+	};
+	struct unroll *u = buf_alloc(sizeof(*u));
+	size_t i = 0;
+
+	while (i < sizeof(known) / sizeof(*known) && strcmp(known[i].name, compression))
+		i++;
+	u->a = archive_read_new();
+	if (i == sizeof(known) / sizeof(*known) || !u->a || archive_read_support_format_raw(u->a) != ARCHIVE_OK ||
+		archive_read_append_filter(u->a, known[i].filter) != ARCHIVE_OK) {
+		err_set(e, EX_SOFTWARE, "libarchive lacks a compression");
+	} else if (archive_read_open_memory(u->a, p, n) == ARCHIVE_OK && archive_read_next_header(u->a, &u->entry) == ARCHIVE_OK) {
+		return u;
+	} else {
+		damaged(u, e);
+	}
 	unroll_close(u);
 	return NULL;
 }

@@ -190,14 +190,7 @@ int reply_write(const struct reply *r, int in, int out, struct err *e)
 static int archive_member(void *ctx, const struct member *m, struct tap *t, struct err *e)
 {
 	(void)ctx, (void)t, (void)e;
-	if (!*m->code)
-		return TAP_PASS;
-	switch (m->kind) {
-	case MEMBER_BODY: case MEMBER_BODY_CMS: case MEMBER_MEMORY:
-		return TAP_DROP;
-	default:
-		return !strncmp(m->name, "dropped/", 8) || !strncmp(m->name, "unpacked-", 9) || !strncmp(m->name, "memory/", 7) ? TAP_DROP : TAP_PASS;
-	}
+	return schema_is_sample(m) || m->kind == MEMBER_BODY_CMS ? TAP_DROP : TAP_PASS;
 }
 
 int reply_archive(int in, int out, struct err *e)

@@ -41,11 +41,6 @@ struct initrd_bytes {
 /* Reads archives until the bytes end, or something else than zeros and an archive stands there (0; *number grows). -1 (65): damaged. */
 int cpio_read(struct initrd_bytes *b, uint64_t *number, const struct initrd_sink *sink, struct err *e);
 
-/* ---- extent.c ---- */
-
-/* How many of the n bytes the compressed stream at p takes at most; n where its format does not tell. */
-size_t extent_of(const void *p, size_t n);
-
 /* ---- image.c: several runs, each perhaps compressed ---- */
 
 /* -1 (65): it could be read only as far as the sink was told. */

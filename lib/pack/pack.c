@@ -13,16 +13,6 @@ struct packing {
 	json_t *about;                /* where the body would be looked for, when it does not */
 };
 
-bool pack_is_sample(const struct member *m)
-{
-	size_t n = strlen(m->name);
-
-	if (!*m->code || (n > 4 && !strcmp(m->name + n - 4, ".cms")))
-		return false;
-	return m->kind == MEMBER_BODY || m->kind == MEMBER_MEMORY || !strncmp(m->name, "dropped/", 8) ||
-	       !strncmp(m->name, "unpacked-", 9);
-}
-
 /* spool.plain, compressed and sealed, as NAME.cms. 1, 0 too large for that, -1. */
 static int put_sealed(struct packing *k, const char *name, struct err *e)
 {
@@ -135,7 +125,7 @@ static int on_member(void *ctx, const struct member *m, struct tap *t, struct er
 			return TAP_DROP;
 		k->found = true;
 	}
-	if (!k->p->seal || !pack_is_sample(m))
+	if (!k->p->seal || !schema_is_sample(m))
 		return TAP_PASS;
 	if (spool_rewind(k->spool.plain, true, e) < 0)
 		return -1;

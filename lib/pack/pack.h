@@ -31,8 +31,6 @@ struct pack_stats { unsigned codes, collected, missing, sealed; uint64_t bytes; 
  * "missing", the latter with a "reason": a body that cannot be had is a warning, never an error.
  */
 int pack_run(const struct pack *p, int in, int out, struct pack_stats *s, struct err *e);
-/* Are these bytes of a sample, that must not lie about plain? */
-bool pack_is_sample(const struct member *m);
 
 /* ---- unpack.c: the filter at the centre ---- */
 

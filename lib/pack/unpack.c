@@ -55,6 +55,8 @@ static int open_waiting(struct unpacking *k, struct err *e)
 		digest = k->code;
 	else if (!strncmp(name, "dropped/", 8))
 		digest = name + 8;
+	else if (!strncmp(name, "embedded/", 9))
+		digest = name + 9;
 	if (put_opened(k, k->spool.plain, name, digest, e) < 0)
 		return err_wrap(e, "member 'code/%s/%s'", k->code, waiting);
 	k->stats->opened++;
@@ -83,7 +85,7 @@ static bool is_sealed_sample(const struct member *m)
 	if (n <= 4 || strcmp(m->name + n - 4, ".cms"))
 		return false;
 	snprintf(path, sizeof(path), "%.*s", (int)strlen(m->path) - 4, m->path);
-	return schema_classify(path, &plain, &ignored) == 0 && pack_is_sample(&plain);
+	return schema_classify(path, &plain, &ignored) == 0 && schema_is_sample(&plain);
 }
 
 static int on_member(void *ctx, const struct member *m, struct tap *t, struct err *e)

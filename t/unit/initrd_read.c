@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "casefile/casefile.h"
 #include "initrd/initrd.h"
 
 /* One file as an archive in the new ASCII format. */
