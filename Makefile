@@ -19,7 +19,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 
 # ---- rooms: what each uses (rooms of lower floors only) and the library it owns ----
 
-ROOMS := base casefile trust known judge confine code initrd emulate garden listing link pack centre host agent remedy micro export proof
+ROOMS := base casefile trust known judge confine code initrd carve emulate garden listing link pack centre host agent remedy micro export proof
 
 USES_base     :=
 USES_casefile := base
@@ -29,6 +29,7 @@ USES_judge    := base
 USES_confine  := base
 USES_code     := confine base
 USES_initrd   := casefile base
+USES_carve    := casefile code base
 USES_emulate  := code confine base
 USES_garden   := confine base
 USES_listing  := casefile judge base
@@ -49,6 +50,7 @@ LIBS_known    := -lm
 LIBS_judge    := -lm
 LIBS_confine  := -lseccomp
 LIBS_code     := -lcapstone -lyara -lm
+LIBS_carve    := -lz
 LIBS_emulate  := -lunicorn
 LIBS_link     := -levent -levent_openssl -lssl -lcrypto
 LIBS_remedy   := -ltcc -ldl
@@ -71,9 +73,10 @@ TOOL_magent  := agent link trust casefile base
 TOOL_mcenter := centre trust casefile known base
 
 # Helpers parse hostile bytes in processes of their own; they stand in libexec.
-HELPERS := helper-static helper-unpack helper-functions helper-garden helper-initrd helper-yara
+HELPERS := helper-static helper-carve helper-unpack helper-functions helper-garden helper-initrd helper-yara
 
 TOOL_helper-static := code confine base
+TOOL_helper-carve := carve code confine casefile base
 TOOL_helper-unpack := emulate code confine base
 TOOL_helper-functions := code confine base
 TOOL_helper-garden := garden confine base

@@ -182,7 +182,7 @@ EOF
 @test "an emulator that crashes or is refused something is a finding about the sample" {
 	mkdir -p b/bin b/libexec/muss
 	cp "$BIN/mnicter" b/bin/
-	cp "$LIBEXEC/helper-static" b/libexec/muss/
+	cp "$LIBEXEC/helper-static" "$LIBEXEC/helper-carve" b/libexec/muss/
 	export MUSS_SHARE=$ROOT/rules
 	mscan -q -f "$PACKED/xor-64" | mpack -q -p >in.case
 	for how in SEGV:crashed SYS:refused XCPU:timeout; do

@@ -57,6 +57,46 @@ void html_strings(struct buf *b, const json_t *stat)
 	buf_adds(b, "</details>");
 }
 
+/* ---- what it hides ---- */
+
+#define CARVED 60u
+
+void html_carved(struct buf *b, const json_t *carved)
+{
+	const json_t *list = json_object_get(carved, "pieces"), *o;
+	size_t i;
+
+	if (!json_array_size(list))
+		return;
+	buf_adds(b, "<h3>What it hides</h3>");
+	html_scroll(b, "What it hides");
+	buf_adds(b, "<table><thead><tr><th class=\"num\">No.</th><th>In</th><th class=\"num\">At</th><th>As</th><th>What</th><th>Name</th><th class=\"num\">Size</th><th>SHA-256</th></tr></thead><tbody>\n");
+	json_array_foreach(list, i, o) {
+		json_int_t parent = jsonio_int(o, "parent", -1);
+
+		if (i >= CARVED)
+			break;
+		buf_addf(b, "<tr><td class=\"num\">%zu</td>", i);
+		if (parent < 0)
+			buf_adds(b, "<td>the file</td>");
+		else
+			buf_addf(b, "<td>no. %lld</td>", (long long)parent);
+		buf_addf(b, "<td class=\"num\">%lld</td>", (long long)jsonio_int(o, "at", 0));
+		html_cell(b, NULL, jsonio_str(o, "coding"), 40);
+		html_cell(b, NULL, jsonio_str(o, "what"), 20);
+		html_cell(b, "code", jsonio_str(o, "name") ? jsonio_str(o, "name") : jsonio_str(o, "key") ? jsonio_str(o, "key") : "", 120);
+		buf_adds(b, "<td class=\"num\">");
+		html_size(b, jsonio_num(o, "size", 0));
+		buf_adds(b, "</td>");
+		html_cell(b, "code", jsonio_str(o, "sha256"), 64);
+		buf_adds(b, "</tr>\n");
+	}
+	buf_adds(b, "</tbody></table>");
+	html_scroll_end(b);
+	if (json_array_size(list) > CARVED)
+		buf_addf(b, "<p class=\"note\">%zu more stand in static.json.</p>", json_array_size(list) - CARVED);
+}
+
 /* ---- imports: names, or libraries with names ---- */
 
 static void name_list(struct buf *b, const json_t *list, size_t *shown)

@@ -147,7 +147,7 @@ static void anomalies(struct buf *b, const json_t *stat)
 	buf_adds(b, "</ul>");
 }
 
-/* unpacked-1, and what it made, have all that a sample has. */
+/* unpacked-1, what it made and what it hides have all that a sample has. */
 static void inner(struct buf *b, const char *title, const json_t *u)
 {
 	if (!json_is_object(u))
@@ -185,6 +185,7 @@ void html_piece(struct buf *b, const struct exporter *x, const struct piece *p)
 	html_behaviour(b, p->dynamic);
 	html_layers(b, json_object_get(p->stat, "unpack"));
 	html_calls(b, json_object_get(p->stat, "unpack"));
+	html_carved(b, json_object_get(p->stat, "carved"));
 	html_indicators(b, p);
 	anomalies(b, p->stat);
 	html_sections(b, p->stat);
@@ -195,6 +196,8 @@ void html_piece(struct buf *b, const struct exporter *x, const struct piece *p)
 	inner(b, "What it unpacked", json_object_get(p->stat, "unpacked"));
 	json_array_foreach(json_object_get(p->stat, "dropped"), i, o)
 		inner(b, "What it made", o);
+	json_array_foreach(json_object_get(p->stat, "embedded"), i, o)
+		inner(b, "What it hides", o);
 	html_disassembly(b, p);
 	buf_adds(b, "<p class=\"up\"><a href=\"#summary\">Back to the summary</a></p></article>\n");
 }

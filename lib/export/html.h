@@ -25,6 +25,7 @@ void html_scroll_end(struct buf *b);
 /* ---- html-piece.c: one piece told in full; html-facts.c: its lists ---- */
 
 void html_piece(struct buf *b, const struct exporter *x, const struct piece *p);
+void html_carved(struct buf *b, const json_t *carved);   /* static.json's "carved", or NULL */
 void html_strings(struct buf *b, const json_t *stat);
 void html_imports(struct buf *b, const json_t *stat);
 void html_indicators(struct buf *b, const struct piece *p);

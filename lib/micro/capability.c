@@ -1,4 +1,5 @@
 #include "micro/capability.h"
+#include "micro/inner.h"
 
 #include "code/traits.h"
 
@@ -358,23 +359,21 @@ json_t *capability_match(const struct capability_rules *r, const struct facts *f
 
 void capability_static(const struct capability_rules *r, json_t *stat)
 {
-	const json_t *unpack = json_object_get(stat, "unpack"), *unpacked = json_object_get(stat, "unpacked");
-	const json_t *o;
+	const json_t *unpack = json_object_get(stat, "unpack"), *o;
+	const struct inner_list *from;
 	struct facts f;
 	size_t i;
 
 	facts_of_static(&f, stat);
 	json_object_set_new(stat, "capabilities", capability_match(r, &f));
 	facts_free(&f);
-	if (!json_is_object(unpack))
-		return;
-	indicators_add(jsonio_array(stat, "indicators"), json_object_get(unpack, "strings"), "unpack.strings");
-	indicators_calls(jsonio_array(stat, "indicators"), json_object_get(unpack, "calls"));
-	indicators_add(jsonio_array(stat, "indicators"), json_object_get(unpacked, "strings"), "unpacked.strings");
-	indicators_add(jsonio_array(stat, "indicators"), json_object_get(unpacked, "stack_strings"), "unpacked.stack_strings");
-	json_array_foreach(json_object_get(stat, "dropped"), i, o) {
-		indicators_add(jsonio_array(stat, "indicators"), json_object_get(o, "strings"), "dropped.strings");
-		indicators_add(jsonio_array(stat, "indicators"), json_object_get(o, "stack_strings"), "dropped.stack_strings");
+	if (json_is_object(unpack)) {
+		indicators_add(jsonio_array(stat, "indicators"), json_object_get(unpack, "strings"), "unpack.strings");
+		indicators_calls(jsonio_array(stat, "indicators"), json_object_get(unpack, "calls"));
+	}
+	for (i = 0; (o = inner_at(stat, i, &from)); i++) {
+		indicators_add(jsonio_array(stat, "indicators"), json_object_get(o, "strings"), from->strings);
+		indicators_add(jsonio_array(stat, "indicators"), json_object_get(o, "stack_strings"), from->stack_strings);
 	}
 }
 

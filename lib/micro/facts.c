@@ -1,4 +1,5 @@
 #include "micro/capability.h"
+#include "micro/inner.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -143,7 +144,7 @@ static void begin(struct facts *f, const json_t *stat)
 	f->os = !strncmp(f->format, "elf", 3) || !strcmp(f->format, "script") ? "linux" : !strncmp(f->format, "pe", 2) ? "windows" : "";
 }
 
-/* What one file holds: the sample, or what it unpacked. */
+/* What one file holds: the sample, or what was found in it. */
 static void note_file(struct facts *f, const json_t *file, const char *strings, const char *stack, const char *rules)
 {
 	imports_in(f->imports, json_object_get(json_object_get(file, "elf"), "imports"), 2);
@@ -157,13 +158,13 @@ static void note_file(struct facts *f, const json_t *file, const char *strings, 
 void facts_of_static(struct facts *f, const json_t *stat)
 {
 	const json_t *unpack = json_object_get(stat, "unpack"), *o;
+	const struct inner_list *from;
 	size_t i;
 
 	begin(f, stat);
 	note_file(f, stat, "strings", "stack_strings", "rules");
-	note_file(f, json_object_get(stat, "unpacked"), "unpacked.strings", "unpacked.stack_strings", "unpacked.rules");
-	json_array_foreach(json_object_get(stat, "dropped"), i, o)
-		note_file(f, o, "dropped.strings", "dropped.stack_strings", "dropped.rules");
+	for (i = 0; (o = inner_at(stat, i, &from)); i++)
+		note_file(f, o, from->strings, from->stack_strings, from->rules);
 	note_texts(f, "unpack.strings", json_object_get(unpack, "strings"));
 	lower_all(f);
 	note_calls(f, json_object_get(unpack, "calls"));

@@ -246,7 +246,7 @@ static int analyse(struct micro *m, struct micro_sample *s, struct learnt_parts 
 		return -1;
 	if (!known) {
 		p->stat = static_analyse(s, &p->disasm, e);
-		if (!p->stat || unpack_analyse(s, p->stat, &p->disasm, &p->extra, e))
+		if (!p->stat || unpack_analyse(s, p->stat, &p->disasm, &p->extra, e) || carve_analyse(s, p->stat, &p->extra, e))
 			return -1;
 		verdict_weigh(m->v, "static", json_object_get(p->stat, "signs"));
 		capability_static(m->capabilities, p->stat);
@@ -358,7 +358,7 @@ static bool is_ours(const char *name)
 	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
 		if (!strcmp(name, ours[i]))
 			return true;
-	return !strncmp(name, "dropped/", 8) || !strncmp(name, "memory-dynamic/", 15) || !strncmp(name, "unpacked-", 9);
+	return !strncmp(name, "dropped/", 8) || !strncmp(name, "embedded/", 9) || !strncmp(name, "memory-dynamic/", 15) || !strncmp(name, "unpacked-", 9);
 }
 
 static int on_member(void *ctx, const struct member *member, struct tap *t, struct err *e)

@@ -61,6 +61,12 @@ int micro_run(const struct micro_options *o, int in, int out, struct err *e);
  * NULL only when the helper could not be run (69, 70). New reference. */
 json_t *static_analyse(const struct micro_sample *s, struct buf *disasm, struct err *e);
 
+/* ---- carve.c ---- */
+
+/* Puts "carved" into stat, and "embedded", which describes what was found, when something was; its bytes as members
+ * "embedded/<sha256>". A sample that crashes or stalls the carver is a finding ("stopped":"crashed"). -1 as for unpack_analyse(). */
+int carve_analyse(const struct micro_sample *s, json_t *stat, struct micro_extra *extra, struct err *e);
+
 /* ---- unpack.c ---- */
 
 /* Puts "unpack" into stat, and "unpacked", which describes unpacked-1, when there is one, "dropped", which describes what it made; the text of its disassembly behind disasm's; the

@@ -1,16 +1,9 @@
-#include "micro/micro.h"
-
-#include "confine/confine.h"
+#include "micro/inner.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define STATIC_MS 60000      /* the helper's own limits end sooner; this is for one that sleeps */
-
-static const char *const ends[] = {
-	[HELPER_DONE] = "malformed", [HELPER_CRASHED] = "crashed", [HELPER_TIMEOUT] = "timeout",
-	[HELPER_MEMORY] = "memory", [HELPER_REFUSED] = "refused",
-};
 
 static json_t *empty(const char *sha256, const char *parser)
 {
@@ -67,8 +60,8 @@ json_t *static_analyse(const struct micro_sample *s, struct buf *disasm, struct 
 	o = r.end == HELPER_DONE ? believe(s->sha256, &r.out, disasm) : NULL;
 	if (!o) {
 		buf_clear(disasm);
-		o = empty(s->sha256, ends[r.end]);
-		msg_info("%.12s: the parser ended as %s", s->sha256, ends[r.end]);
+		o = empty(s->sha256, inner_end(r.end));
+		msg_info("%.12s: the parser ended as %s", s->sha256, inner_end(r.end));
 	}
 out:
 	helper_free(&r);

@@ -1,4 +1,5 @@
 #include "micro/verdict-internal.h"
+#include "micro/inner.h"
 
 #include "judge/judge.h"
 
@@ -288,6 +289,7 @@ static void from_static(struct judgement *j, const json_t *stat)
 {
 	const json_t *o, *known;
 	const char *name, *parser = jsonio_str(stat, "parser");
+	const struct inner_list *from;
 	size_t i;
 
 	json_array_foreach(json_object_get(stat, "signs"), i, o) {
@@ -301,8 +303,7 @@ static void from_static(struct judgement *j, const json_t *stat)
 		add_reason(j, "static", "parser-crashed", jsonio_str(known, "group"), jsonio_num(known, "weight", 0), "the confined parser did not survive it", 0,
 			json_pack("[o]", place("static.json", "sign", "parser", parser)));
 	from_rules(j, stat);
-	from_rules(j, json_object_get(stat, "unpacked"));
-	json_array_foreach(json_object_get(stat, "dropped"), i, o)
+	for (i = 0; (o = inner_at(stat, i, &from)); i++)
 		from_rules(j, o);
 }
 

