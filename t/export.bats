@@ -212,15 +212,16 @@ sound() {
 	mnicter export -f html -o out.html in.case
 	sound out.html
 	for what in 'Capabilities by ATT&amp;CK tactic' 'Call graph' 'Unpacking' 'Emulated calls' 'Sections' 'Indicators' 'Anomalies of the file' 'Disassembly' \
-		'Strings' 'Imports' 'Functions' 'When it was run' 'Makes itself start' 'What it made' 'Against being looked at' '9 of 72 functions' 'decrypts itself with RC4'; do
+		'Strings' 'Imports' 'Functions' 'When it was run' 'Makes itself start' 'What it made' 'Against being looked at' 'What it hides' 'no. 0' 'http://hidden.example.org/gate' '9 of 72 functions' 'decrypts itself with RC4'; do
 		grep -q "$what" out.html || { echo "# $what is missing"; return 1; }
 	done
 	grep -q '&lt;script&gt;alert(1)&lt;/script&gt;' out.html
+	grep -q 'bin/&lt;script&gt;alert(2)&lt;/script&gt;' out.html
 	mnicter export -f html in.case | cmp - out.html
 	# Absent keys: no headings without content.
 	make_case "$plain" | mnicter export -f html >out.html
 	sound out.html
-	! grep -qE 'Call graph<|Unpacking|Emulated|Disassembly|Strings' out.html || return 1
+	! grep -qE 'Call graph<|Unpacking|Emulated|Disassembly|Strings|What it hides' out.html || return 1
 }
 
 @test "html: a real program, and how it looks to a browser" {
