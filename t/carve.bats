@@ -158,6 +158,15 @@ behind() {   # COMMAND...: a script with the payload behind it, through COMMAND
 	cmp "$program" "out/embedded/$(sha256sum <"$program" | cut -c1-64)"
 }
 
+@test "mnicter: a packed program behind a script is carved, emulated, and what it hides is described" {
+	"$ROOT/testdata/unpack/build.sh" packed
+	{ printf '#!/bin/sh\ntail -n +3 "$0" | gzip -d >/dev/null\n'; gzip -c packed/rc4-64; } >sfx
+	analyse sfx
+	jq -e --arg p "$(sha256sum <packed/rc4-64 | cut -c1-64)" '.unpack.of == $p and .unpack.end == "exit" and (.unpack.layers | length > 0)' out/static.json
+	jq -e 'any(.signs[]; .name == "unpacks-itself") and any(.unpacked.strings[]; .text | startswith("muss: this is the inert payload"))' out/static.json
+	[ -s out/unpacked-1 ] && grep -q '==== unpacked-1 ====' out/disasm.txt
+}
+
 @test "mnicter: the same twice, and nothing of it where nothing hides" {
 	printf '#!/bin/sh\necho %s | base64 -d | sh\n' "$(base64 -w 0 payload)" >sample
 	analyse sample

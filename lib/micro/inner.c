@@ -87,13 +87,26 @@ int inner_take(json_t *list, const char *key, int bytes, struct micro_extra *ext
 	return 0;
 }
 
-json_t *inner_describe(const struct micro_extra *extra, const char *name, const char *sha256, struct buf *text, struct err *e)
+static int member_body(const struct micro_extra *extra, const char *name)
 {
-	struct micro_sample s = { .sha256 = sha256, .kind = "file", .body = -1 };
-
 	for (size_t i = 0; name && i < extra->count; i++)
 		if (!strcmp(extra->member[i].name, name))
-			s.body = extra->member[i].fd;
+			return extra->member[i].fd;
+	return -1;
+}
+
+int inner_body(const struct micro_extra *extra, const char *folder, const char *sha256)
+{
+	char name[32 + DIGEST_HEX];
+
+	snprintf(name, sizeof name, "%.31s%.64s", folder, sha256 ? sha256 : "");
+	return member_body(extra, name);
+}
+
+json_t *inner_describe(const struct micro_extra *extra, const char *name, const char *sha256, struct buf *text, struct err *e)
+{
+	struct micro_sample s = { .sha256 = sha256, .kind = "file", .body = member_body(extra, name) };
+
 	return s.body >= 0 ? static_analyse(&s, text, e) : NULL;
 }
 

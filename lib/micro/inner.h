@@ -13,6 +13,8 @@ const char *inner_end(enum helper_end end);
  * the bytes cannot be kept (74, 75).
  */
 int inner_take(json_t *list, const char *key, int bytes, struct micro_extra *extra, struct err *e);
+/* The bytes of the member that is named by a digest behind "dropped/" or "embedded/"; -1: there is none. Borrowed. */
+int inner_body(const struct micro_extra *extra, const char *folder, const char *sha256);
 /* static_analyse() of a member. NULL: there are no bytes of it, or the helper could not be run. New reference. */
 json_t *inner_describe(const struct micro_extra *extra, const char *name, const char *sha256, struct buf *disasm, struct err *e);
 /* Puts a list of those into stat, under key, of what the objects' "member" name: the first ones, each once. -1: no helper. */

@@ -246,7 +246,7 @@ static int analyse(struct micro *m, struct micro_sample *s, struct learnt_parts 
 		return -1;
 	if (!known) {
 		p->stat = static_analyse(s, &p->disasm, e);
-		if (!p->stat || unpack_analyse(s, p->stat, &p->disasm, &p->extra, e) || carve_analyse(s, p->stat, &p->extra, e))
+		if (!p->stat || carve_analyse(s, p->stat, &p->extra, e) || unpack_analyse(s, p->stat, &p->disasm, &p->extra, e))
 			return -1;
 		verdict_weigh(m->v, "static", json_object_get(p->stat, "signs"));
 		capability_static(m->capabilities, p->stat);

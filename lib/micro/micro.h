@@ -69,10 +69,11 @@ int carve_analyse(const struct micro_sample *s, json_t *stat, struct micro_extra
 
 /* ---- unpack.c ---- */
 
-/* Puts "unpack" into stat, and "unpacked", which describes unpacked-1, when there is one, "dropped", which describes what it made; the text of its disassembly behind disasm's; the
- * memory and what the program wrote as members "unpacked-N" and "dropped/<sha256>". A sample that is no program for x86 leaves stat as it
- * is; one that crashes or stalls the emulator is a finding ("end":"crashed"). -1 only when the helper could not be run (69, 70) or
- * the members not be kept (74, 75). */
+/* Behind carve_analyse(): of a sample that is no program, the first program that it carries is emulated ("of"). Puts "unpack" into
+ * stat, and "unpacked", which describes unpacked-1, when there is one, and "dropped", which describes what it made; the text of its
+ * disassembly behind disasm's; the memory and what the program wrote as members "unpacked-N" and "dropped/<sha256>". Where there is no
+ * program for x86 stat stays as it is; one that crashes or stalls the emulator is a finding ("end":"crashed"). -1 only when the
+ * helper could not be run (69, 70) or the members not be kept (74, 75). */
 int unpack_analyse(const struct micro_sample *s, json_t *stat, struct buf *disasm, struct micro_extra *extra, struct err *e);
 
 /* ---- dynamic.c ---- */

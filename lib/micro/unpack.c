@@ -87,19 +87,43 @@ static json_t *believe(const struct buf *said)
 	return o;
 }
 
+/* What is emulated: the sample; or, of a script or an archive, the first program that it carries. NULL: there is none. *described: its
+ * static analysis. */
+static const struct micro_sample *subject(const struct micro_sample *s, const json_t *stat, const struct micro_extra *extra, struct micro_sample *inner,
+                                          const json_t **described)
+{
+	const json_t *o;
+	size_t i;
+
+	*described = stat;
+	if (s->body < 0 || is_program(s->body))
+		return s->body < 0 ? NULL : s;
+	json_array_foreach(json_object_get(stat, "embedded"), i, o) {
+		*inner = (struct micro_sample){ .sha256 = jsonio_str(o, "sha256"), .kind = "file", .body = inner_body(extra, "embedded/", jsonio_str(o, "sha256")) };
+		*described = o;
+		if (inner->body >= 0 && is_program(inner->body))
+			return inner;
+	}
+	return NULL;
+}
+
 int unpack_analyse(const struct micro_sample *s, json_t *stat, struct buf *disasm, struct micro_extra *extra, struct err *e)
 {
 	char *rules = spawn_share(".");
-	const char *args[] = { rules, looks_packed(stat) ? INSTRUCTIONS : INSTRUCTIONS_PLAIN, NULL };
+	const char *args[] = { rules, NULL, NULL };
 	struct helper_result r = { 0 };
+	struct micro_sample inner;
+	const json_t *described;
+	const struct micro_sample *run = subject(s, stat, extra, &inner, &described);
 	json_t *o = NULL;
 	int bytes = -1, rc = 0;
 
-	if (s->body < 0 || !is_program(s->body))
+	if (!run)
 		goto out;
+	args[1] = looks_packed(described) ? INSTRUCTIONS : INSTRUCTIONS_PLAIN;
 	rc = -1;
 	bytes = io_tmp(e);
-	if (bytes < 0 || helper_run_with("helper-unpack", args, s->body, bytes, UNPACK_MS, &r, e))
+	if (bytes < 0 || helper_run_with("helper-unpack", args, run->body, bytes, UNPACK_MS, &r, e))
 		goto out;
 	rc = 0;
 	if (r.end == HELPER_DONE && r.status == EX_DATAERR)
@@ -116,6 +140,8 @@ int unpack_analyse(const struct micro_sample *s, json_t *stat, struct buf *disas
 		msg_info("%.12s: the emulator ended as %s", s->sha256, inner_end(r.end));
 		o = json_pack("{s:s,s:[],s:[],s:[],s:[],s:[],s:[]}", "end", inner_end(r.end), "layers", "members", "drops", "findings", "strings", "calls");
 	}
+	if (run != s)
+		json_object_set_new(o, "of", json_string(run->sha256));
 	json_object_set_new(stat, "unpack", o);
 	add_signs(stat, o);
 	if (inner_take(json_object_get(o, "members"), "name", bytes, extra, e) || inner_take(json_object_get(o, "drops"), "member", bytes, extra, e)) {
