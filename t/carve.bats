@@ -46,8 +46,8 @@ behind() {   # COMMAND...: a script with the payload behind it, through COMMAND
 	for coding in gzip xz zstd lz4; do
 		behind "$coding" -c >plain
 		holds plain "$coding"
-		{ cat plain; echo "and something behind"; } >more
-		holds more "$coding"
+		{ cat plain; echo "and something behind"; } >longer
+		holds longer "$coding"
 	done
 	behind xz --format=lzma -c >lzma
 	holds lzma lzma
@@ -109,8 +109,8 @@ behind() {   # COMMAND...: a script with the payload behind it, through COMMAND
 	holds html decimal-numbers
 	printf 'char x[] = { %s };\n' "$(od -An -v -tx1 payload | tr -d '\n' | sed 's/ /, 0x/g; s/^, //')" >c
 	holds c hex-numbers
-	printf "printf '%s' | sh\n" "$(od -An -v -to1 payload | tr -d '\n' | sed 's/ /\\/g')" >sh
-	holds sh octal-escapes
+	printf "printf '%s' | sh\n" "$(od -An -v -to1 payload | tr -d '\n' | sed 's/ /\\/g')" >octal
+	holds octal octal-escapes
 	printf "unescape('%s')\n" "$(od -An -v -tx1 payload | tr -d '\n' | sed 's/ /%/g')" >js
 	holds js percent
 }

@@ -60,7 +60,7 @@ static bool between(const struct within *w, size_t *at, const struct notation *o
 /* The longest run from a number on; how many numbers it has. */
 static size_t run(const struct within *w, size_t at, const struct notation *o, size_t *to, struct buf *bytes)
 {
-	char first[BETWEEN_MOST], next[BETWEEN_MOST];
+	char first[BETWEEN_MOST] = "", next[BETWEEN_MOST] = "";
 	size_t end, count = 0;
 	unsigned value;
 
