@@ -29,6 +29,18 @@ analyse() {   # FILE: its members in ./out
 	chmod -R u+r out
 }
 
+# Lines of uuencode: POSIX' table is that of base64 by other letters.
+uu() {
+	od -An -v -tu1 -w45 | awk '{
+		line = sprintf("%c", 32 + NF)
+		for (i = 1; i <= NF; i += 3) {
+			v = $i * 65536 + $(i + 1) * 256 + $(i + 2)
+			for (k = 262144; k >= 1; k /= 64) { c = int(v / k) % 64; line = line sprintf("%c", c ? 32 + c : 96) }
+		}
+		print line
+	}'
+}
+
 behind() {   # COMMAND...: a script with the payload behind it, through COMMAND
 	printf '#!/bin/sh\ntail -n +3 "$0" | run\n'
 	"$@" <payload
@@ -75,6 +87,17 @@ behind() {   # COMMAND...: a script with the payload behind it, through COMMAND
 	holds sfx zip
 }
 
+@test "behind an archive that ends before the file does" {
+	local format
+	mkdir tree
+	echo "read this before anything else, it says nothing" >tree/README
+	for format in zip 7zip cpio; do
+		{ printf '#!/bin/sh\n'; bsdtar -cf - --format "$format" -C tree README; printf '\neval "$(echo %s | base64 -d)"\n' "$(base64 -w 0 payload)"; } >"$format"
+		holds "$format" base64
+		jq -e 'any(.pieces[]; .name == "README")' found.json
+	done
+}
+
 @test "as text: in lines, from its end, turned, deflated, of 16 bits" {
 	local text
 	text=$(base64 -w 0 payload)
@@ -95,8 +118,28 @@ behind() {   # COMMAND...: a script with the payload behind it, through COMMAND
 	# A gzip header of ten bytes and eight behind: what is between is what gzinflate() takes.
 	printf "<?php eval(gzinflate(base64_decode('%s')));\n" "$(gzip -nc payload | tail -c +11 | head -c -8 | base64 -w 0)" >deflate
 	holds deflate base64-deflate
+	printf "eval(gzinflate(base64_decode(strrev('%s'))));\n" "$(gzip -nc payload | tail -c +11 | head -c -8 | base64 -w 0 | rev)" >deflate
+	holds deflate base64-reversed-deflate
+	printf "eval(gzinflate(str_rot13(base64_decode('%s'))));\n" "$(gzip -nc payload | tail -c +11 | head -c -8 | tr 'A-Za-z' 'N-ZA-Mn-za-m' | base64 -w 0)" >deflate
+	holds deflate rot13-base64-deflate
+	base64 -w 0 payload | base64 -w 0 >twice
+	holds twice base64 base64
 	printf 'powershell -enc %s\n' "$(iconv -t utf-16le payload | base64 -w 0)" >wide
 	holds wide base64 utf-16le
+}
+
+@test "in lines of uuencode, with and without the first" {
+	{ printf 'uudecode <<"END" | sh\nbegin 644 x\n'; uu <payload; printf '`\nend\nEND\n'; } >shar
+	holds shar uuencode
+	{ printf 'eval unpack u=>q{'; uu <payload; printf '};\n'; } >perl
+	holds perl uuencode
+}
+
+@test "a literal as Python prints bytes, and what it holds" {
+	local literal
+	literal=$(gzip -nc payload | od -An -v -tx1 | tr -d ' \n' | sed 's/../\\x&/g; s/\\x0a/\\n/g; s/\\x0d/\\r/g; s/\\x09/\\t/g')
+	printf "exec(gzip.decompress(b'%s'))\n" "$literal" >repr
+	holds repr escapes gzip
 }
 
 @test "as numbers: of each notation" {

@@ -22,8 +22,8 @@ const char *archives_at(const unsigned char *p, size_t n)
 
 	if (n <= 8)
 		return NULL;
-	for (size_t i = 0; strchr("P!07MR", *p) && i < sizeof known / sizeof *known; i++)
-		if (!memcmp(p, known[i].magic, known[i].n))
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (*p == (unsigned char)*known[i].magic && !memcmp(p, known[i].magic, known[i].n))
 			return known[i].name;
 	return tar_at(p, n) ? "tar" : NULL;
 }
@@ -64,6 +64,8 @@ static size_t unpack(struct within *w, const char *coding, size_t at, struct lis
 		more = keep(w, l, &c) && *w->work;
 	}
 	used = m ? members_used(m) : 0;
+	if (!used)
+		used = extent_of(w->p + at, w->n - at);
 	members_close(m);
 	return used && used < w->n - at ? used : w->n - at;
 }

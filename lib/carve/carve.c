@@ -9,12 +9,32 @@ static void stop(struct within *w, const char *limit)
 		w->out->stopped = limit;
 }
 
+bool carve_is_leaf(const char *what)
+{
+	return !strcmp(what, "program") || !strcmp(what, "script") || !strcmp(what, "bytecode") || !strcmp(what, "text");
+}
+
+/* The first span that ends behind it. */
+static size_t span_at(const struct within *w, uint64_t at)
+{
+	size_t low = 0, high = w->spans;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (w->taken[mid].to <= at)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
 uint64_t carve_taken(const struct within *w, uint64_t at)
 {
-	for (size_t i = 0; i < w->spans; i++)
-		if (at >= w->taken[i].from && at < w->taken[i].to)
-			return w->taken[i].to;
-	return 0;
+	size_t i = span_at(w, at);
+
+	return i < w->spans && w->taken[i].from <= at ? w->taken[i].to : 0;
 }
 
 bool carve_work(struct within *w, uint64_t bytes)
@@ -28,12 +48,21 @@ bool carve_work(struct within *w, uint64_t bytes)
 	return true;
 }
 
+/* Spans stay apart and in order: one that meets others becomes one with them. */
 static void take(struct within *w, uint64_t from, uint64_t size)
 {
-	if (w->spans && w->taken[w->spans - 1].from == from && w->taken[w->spans - 1].to == from + size)
-		return;   /* the next member of an archive */
-	w->taken = buf_realloc(w->taken, w->spans + 1, sizeof *w->taken);
-	w->taken[w->spans++] = (struct span){ from, from + size };
+	size_t i = span_at(w, from), end = i;
+	struct span new = { from, from + size };
+
+	for (; end < w->spans && w->taken[end].from < new.to; end++) {
+		new.from = w->taken[end].from < new.from ? w->taken[end].from : new.from;
+		new.to = w->taken[end].to > new.to ? w->taken[end].to : new.to;
+	}
+	if (end == i && w->spans % 64 == 0)
+		w->taken = buf_realloc(w->taken, w->spans + 64, sizeof *w->taken);
+	memmove(w->taken + i + 1, w->taken + end, (w->spans - end) * sizeof *w->taken);
+	w->taken[i] = new;
+	w->spans = w->spans - (end - i) + 1;
 }
 
 static bool is_there(const struct carving *c, const struct buf *bytes)
@@ -101,14 +130,31 @@ static void narrow(struct within *w)
 	carve_offer(w, &c);
 }
 
+/* A decoded piece may be a text under a key. */
+static void unkey(struct within *w)
+{
+	struct carved c = { .size = w->n, .coding = "xor" };
+	unsigned char key = w->index >= 0 && !strcmp(w->out->piece[w->index].what, "data") ? meaning_text_key(w->p, w->n) : 0;
+
+	if (!key || !carve_work(w, w->n))
+		return;
+	for (size_t i = 0; i < w->n; i++)
+		buf_addc(&c.bytes, (char)(w->p[i] ^ key));
+	c.key = buf_printf("%02x", key);
+	carve_offer(w, &c);
+}
+
 static void look(struct within *w)
 {
 	narrow(w);
+	unkey(w);
 	archives_look(w);   /* before what its members hold is met as it stands there */
 	programs_look(w);
 	streams_look(w);
 	texts_look(w);
 	numbers_look(w);
+	literals_look(w);
+	uuencode_look(w);
 	free(w->taken);
 }
 
@@ -131,7 +177,7 @@ static void prune(struct carving *c)
 	for (size_t i = c->count; i-- > 0;) {
 		const char *what = c->piece[i].what;
 
-		place[i] = place[i] || !strcmp(what, "program") || !strcmp(what, "script") || !strcmp(what, "text");
+		place[i] = place[i] || carve_is_leaf(what);
 		if (place[i] && c->piece[i].parent >= 0)
 			place[c->piece[i].parent] = 1;
 	}

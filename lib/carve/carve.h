@@ -24,7 +24,7 @@ struct carved {
 	const char *coding;         /* how it stands there, of muss-analysis(5): "plain", "xor", "gzip", "base64" ... */
 	char *key;                  /* of "xor", in hex; else NULL */
 	char *name;                 /* of a member of an archive, its bytes; else NULL */
-	const char *what;           /* "program", "script", "text"; "stream", "archive", "data": what holds one of these */
+	const char *what;           /* "program", "script", "bytecode", "text"; "stream", "archive", "data": what holds one of these */
 	struct buf bytes;
 };
 struct carving {
@@ -36,7 +36,7 @@ struct carving {
 /* The same bytes give the same pieces. carving_free() releases what is in out. */
 void carve(const void *p, size_t n, const struct carve_limits *l, struct carving *out);
 void carving_free(struct carving *c);
-/* static.json's "carved", of muss-analysis(5); programs, scripts and texts are written to fd, with "at" as their place there, new
+/* static.json's "carved", of muss-analysis(5); programs, scripts, bytecode and texts are written to fd, with "at" as their place there, new
  * reference. NULL: they cannot be written. */
 json_t *carving_report(const struct carving *c, int fd, struct err *e);
 

@@ -19,13 +19,15 @@ struct within {
 	size_t n;
 	int index;                      /* among the pieces; -1: the file */
 	unsigned depth;
-	struct span *taken;             /* by pieces found before */
+	struct span *taken;             /* by pieces found before, whoever looks may pass over it; in order, room for a multiple of 64 */
 	size_t spans;
 };
 
 /* A piece with bytes and where they stand; takes its bytes, key and name, whether they mean something or not. True: it is kept, or
  * the same was there before; its place is taken. */
 bool carve_offer(struct within *w, struct carved *piece);
+/* Does it mean something by itself, not by what it holds? */
+bool carve_is_leaf(const char *what);
 /* Where the piece that takes this place ends; 0: none does. */
 uint64_t carve_taken(const struct within *w, uint64_t at);
 /* False: decoders have given as much as they may. */
@@ -35,8 +37,10 @@ bool carve_work(struct within *w, uint64_t bytes);
 
 /* How many of the bytes an ELF or PE file at p takes; 0: none begins there. */
 size_t meaning_program(const unsigned char *p, size_t n);
+size_t meaning_cost(const unsigned char *p, size_t n);   /* work that meaning_program() makes */
 bool meaning_text(const unsigned char *p, size_t n);
 bool meaning_wide(const unsigned char *p, size_t n);   /* a text in UTF-16, little-endian */
+unsigned char meaning_text_key(const unsigned char *p, size_t n);   /* the key of one byte under which it is a text; 0: none */
 const char *meaning_of(const unsigned char *p, size_t n);   /* carved.what, or NULL */
 
 /* ---- one file each: what they find is offered ---- */
@@ -46,6 +50,8 @@ void streams_look(struct within *w);
 void archives_look(struct within *w);
 void texts_look(struct within *w);
 void numbers_look(struct within *w);
+void literals_look(struct within *w);
+void uuencode_look(struct within *w);
 
 /* ---- programs.c ---- */
 

@@ -10,6 +10,11 @@
 
 #define TEXT_LOOKED_AT (64 * KIB)
 #define TEXT_DISTINCT 6u
+#define ENCODED_LEAST 24u
+#define ENTRY_COST 64u              /* bytes of work that reading an entry of a program's tables costs */
+#define PE_COST 16384u
+#define BYTECODE_LEAST 32u
+#define KEYED_LOOKED_AT 4096u
 
 static size_t elf_length(const unsigned char *p, size_t n)
 {
@@ -41,6 +46,18 @@ static size_t pe_length(const unsigned char *p, size_t n)
 	}
 	pe_free(f);
 	return length;
+}
+
+size_t meaning_cost(const unsigned char *p, size_t n)
+{
+	const unsigned char *counts;
+	bool big;
+
+	if (n <= EI_NIDENT + 48 || memcmp(p, ELFMAG, SELFMAG) != 0)
+		return n > 64 && p[0] == 'M' && p[1] == 'Z' && pe_is(p, n) ? PE_COST : 0;
+	counts = p + (p[EI_CLASS] == ELFCLASS64 ? 56 : 44);   /* e_phnum, and e_shnum behind e_shentsize */
+	big = p[EI_DATA] == ELFDATA2MSB;
+	return ENTRY_COST * (256u * (counts[!big] + (size_t)counts[4 + !big]) + counts[big] + (size_t)counts[4 + big] + 16);
 }
 
 size_t meaning_program(const unsigned char *p, size_t n)
@@ -99,6 +116,61 @@ bool meaning_wide(const unsigned char *p, size_t n)
 	return 20 * plain >= 19 * ((looked - begin) / 2);
 }
 
+/* Letters and digits without a blank: what may be encoded once more. */
+static bool meaning_encoded(const unsigned char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && (isalnum(p[i]) || strchr("+/=-_", p[i])) && p[i])
+		i++;
+	while (i < n && (p[i] == '\n' || p[i] == '\r'))
+		i++;
+	return n >= ENCODED_LEAST && i == n;
+}
+
+/* Python's marshal of a code object: its flag, and four or five small counts. */
+static bool meaning_bytecode(const unsigned char *p, size_t n)
+{
+	if (n < BYTECODE_LEAST || (p[0] & 0x7f) != 'c')
+		return false;
+	for (size_t at = 1; at < 17; at += 4)
+		if (p[at + 1] || p[at + 2] || p[at + 3])
+			return false;
+	return true;
+}
+
+/* One key in 255 makes a text of much that is none: here it is to have words, and most of it is to be words. */
+static bool is_wordy(const unsigned char *p, size_t n)
+{
+	size_t words = 0, blanks = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		words += isalnum(p[i]) != 0;
+		blanks += p[i] == ' ' || p[i] == '\n';
+	}
+	return 4 * (words + blanks) >= 3 * n && 20 * blanks >= n && meaning_text(p, n) && strings_interesting((const char *)p, n);
+}
+
+unsigned char meaning_text_key(const unsigned char *p, size_t n)
+{
+	size_t looked = n < KEYED_LOOKED_AT ? n : KEYED_LOOKED_AT;
+	unsigned char plain[KEYED_LOOKED_AT];
+
+	for (unsigned key = 1; looked >= ENCODED_LEAST && key < 256; key++) {
+		size_t i = 0;
+
+		while (i < looked && character((const unsigned char[]){ p[i] ^ (unsigned char)key }, 1))
+			i++;
+		if (i < looked)
+			continue;
+		for (i = 0; i < looked; i++)
+			plain[i] = p[i] ^ (unsigned char)key;
+		if (is_wordy(plain, looked))
+			return (unsigned char)key;
+	}
+	return 0;
+}
+
 const char *meaning_of(const unsigned char *p, size_t n)
 {
 	if (meaning_program(p, n))
@@ -111,5 +183,7 @@ const char *meaning_of(const unsigned char *p, size_t n)
 		return "stream";
 	if (meaning_text(p, n) || meaning_wide(p, n))
 		return "text";
-	return programs_keyed(p, n) ? "data" : NULL;
+	if (meaning_bytecode(p, n))
+		return "bytecode";
+	return meaning_encoded(p, n) || meaning_text_key(p, n) || programs_keyed(p, n) ? "data" : NULL;
 }

@@ -10,12 +10,14 @@
 #define NUMBERS_LEAST 12u
 #define BETWEEN_MOST 24u            /* characters, without blanks */
 
-struct notation { const char *name, *prefix; size_t skip; unsigned base, digits; };
+struct notation { const char *name, *prefix; size_t skip; unsigned base, least, digits; };
 
 /* Of two whose prefixes both fit, the longer one comes first. */
 static const struct notation notations[] = {
-	{ "hex-numbers", "0x", 2, 16, 2 }, { "hex-escapes", "\\x", 2, 16, 2 }, { "hex-escapes", "\\u00", 4, 16, 2 }, { "percent", "%", 1, 16, 2 },
-	{ "octal-escapes", "\\", 1, 8, 3 }, { "decimal-numbers", "", 0, 10, 3 },
+	{ "hex-numbers", "0x", 2, 16, 1, 2 }, { "hex-numbers", "&#x", 3, 16, 1, 2 }, { "hex-escapes", "\\x", 2, 16, 1, 2 },
+	{ "hex-escapes", "\\u00", 4, 16, 2, 2 }, { "percent", "%u00", 4, 16, 2, 2 }, { "percent", "%", 1, 16, 2, 2 },
+	{ "octal-escapes", "\\0", 2, 8, 1, 3 }, { "octal-escapes", "\\", 1, 8, 1, 3 }, { "decimal-numbers", "", 0, 10, 1, 3 },
+	{ "hex-numbers", "", 0, 16, 2, 2 },
 };
 
 static bool is_digit(unsigned char c, unsigned base)
@@ -36,19 +38,19 @@ static size_t number(const struct within *w, size_t at, const struct notation *o
 
 		*value = *value * o->base + (unsigned)(isdigit(c) ? c - '0' : tolower(c) - 'a' + 10);
 	}
-	if (!digits || *value > 255 || (at < w->n && o->base == 10 && isdigit(w->p[at])))
+	if (digits < o->least || *value > 255 || (!o->skip && at < w->n && is_digit(w->p[at], o->base)))
 		return 0;
 	return at;
 }
 
-/* What stands between two numbers, blanks left out. False: too much, or nothing follows. */
+/* What stands between two numbers, blanks left out. False: too much, or no text, or nothing follows. */
 static bool between(const struct within *w, size_t *at, const struct notation *o, char text[BETWEEN_MOST])
 {
 	unsigned ignored;
 	size_t n = 0;
 
 	for (; *at < w->n && !number(w, *at, o, &ignored); ++*at) {
-		if (!isspace(w->p[*at]) && n + 1 >= BETWEEN_MOST)
+		if (!isspace(w->p[*at]) && (n + 1 >= BETWEEN_MOST || !isprint(w->p[*at])))
 			return false;
 		if (!isspace(w->p[*at]))
 			text[n++] = (char)w->p[*at];
@@ -78,7 +80,7 @@ static bool may_begin(const struct within *w, size_t at)
 {
 	unsigned char c = w->p[at];
 
-	return c == '\\' || c == '%' || (isdigit(c) && (!at || !isalnum(w->p[at - 1])));
+	return c == '\\' || c == '%' || c == '&' || (isxdigit(c) && (!at || !isalnum(w->p[at - 1])));
 }
 
 void numbers_look(struct within *w)

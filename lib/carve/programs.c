@@ -25,8 +25,10 @@ static void plain(struct within *w)
 		const unsigned char *p = w->p + at;
 		size_t size;
 
-		if (*p != 'M' && *p != 0x7f)
+		if ((*p != 'M' && *p != 0x7f) || !*w->work)
 			continue;
+		if (!carve_work(w, meaning_cost(p, w->n - at)))
+			break;
 		size = meaning_program(p, w->n - at);
 		if (size && carve_work(w, size)) {
 			offer(w, at, size, p, "plain", NULL);

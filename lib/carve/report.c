@@ -4,11 +4,6 @@
 
 #include <string.h>
 
-static bool kept(const struct carved *c)
-{
-	return !strcmp(c->what, "program") || !strcmp(c->what, "script") || !strcmp(c->what, "text");
-}
-
 static json_t *piece_json(const struct carved *c, json_int_t at)
 {
 	json_t *o = json_object();
@@ -41,7 +36,7 @@ json_t *carving_report(const struct carving *c, int fd, struct err *e)
 
 	for (size_t i = 0; i < c->count; i++) {
 		const struct carved *piece = &c->piece[i];
-		bool keep = kept(piece);
+		bool keep = carve_is_leaf(piece->what);
 
 		json_array_append_new(list, piece_json(piece, keep ? at : -1));
 		if (!keep)

@@ -11,6 +11,7 @@
 #define WINDOW_ZLIB 15
 #define WINDOW_GZIP (15 + 16)
 #define CUT_LEAST 1024u             /* bytes that a damaged or cut stream must have given to be believed */
+#define CUT_LEAST_GZIP 32u          /* its header tells more than two bytes do */
 #define DEFLATED_LEAST 24u
 
 static bool bzip2_at(const unsigned char *p, size_t n)
@@ -64,7 +65,7 @@ static bool inflated(struct within *w, const unsigned char *p, size_t n, int win
 	if (z.total_in < n)
 		*used = (size_t)z.total_in;
 	inflateEnd(&z);
-	return rc == Z_STREAM_END || (out->len >= CUT_LEAST && window != WINDOW_RAW);
+	return rc == Z_STREAM_END || (window != WINDOW_RAW && out->len >= (window == WINDOW_GZIP ? CUT_LEAST_GZIP : CUT_LEAST));
 }
 
 bool streams_deflated(struct within *w, const struct buf *bytes, struct buf *out)

@@ -30,6 +30,8 @@ struct run {
 	size_t from, to;            /* in the file */
 	struct buf text;
 	unsigned of;                /* alphabets that have all of them */
+	bool quoted;                /* what joins them has quotes, not the ends of lines alone */
+	bool part;                  /* a line of several that mean nothing together: a text in it, as in certificates, is chance */
 	size_t short_to, short_len; /* the same without the last segment, where that is a short one; else 0 */
 };
 
@@ -44,14 +46,19 @@ static size_t segment(const struct within *w, size_t at, unsigned *of)
 }
 
 /* Where a text goes on that ends here: behind the end of a line, or a quote's end, and another's beginning. 0: it does not. */
-static size_t joint(const struct within *w, size_t at)
+static size_t joint(const struct within *w, size_t at, bool *quoted)
 {
 	static const char between[] = " \t\r\n\\\"'`+.,&|(){}[];";
 	size_t end = at;
 	bool breaks = false;
 
 	for (; end < w->n && end - at < JOINT_MOST && w->p[end] && strchr(between, w->p[end]); end++)
-		breaks |= w->p[end] == '\n' || w->p[end] == '"' || w->p[end] == '\'' || w->p[end] == '`';
+	{
+		bool quote = w->p[end] == '"' || w->p[end] == '\'' || w->p[end] == '`';
+
+		*quoted |= quote;
+		breaks |= quote || w->p[end] == '\n';
+	}
 	return breaks && end > at && end < w->n && alphabets(w->p[end]) ? end : 0;
 }
 
@@ -67,7 +74,7 @@ static void gather(const struct within *w, size_t from, size_t to, unsigned of, 
 	*r = (struct run){ .from = from, .of = of };
 	add(r, w, from, to);
 	while (joined) {
-		size_t next = joint(w, r->to), end;
+		size_t next = joint(w, r->to, &r->quoted), end;
 		unsigned more;
 
 		if (!next)
@@ -163,12 +170,14 @@ static bool offer(struct within *w, const struct run *r, const char *coding, str
 static bool try_one(struct within *w, const struct run *r, void (*decode)(const struct buf *, struct buf *), const char *coding, const char *deflated)
 {
 	struct buf bytes = { 0 }, out = { 0 };
+	const char *what;
 	bool found;
 
 	if (!carve_work(w, r->text.len))
 		return false;
 	decode(&r->text, &bytes);
-	found = bytes.len >= SHORTEST && meaning_of(bytes.p, bytes.len);
+	what = bytes.len >= SHORTEST ? meaning_of(bytes.p, bytes.len) : NULL;
+	found = what && !(r->part && *what == 't');
 	if (!found && deflated && streams_deflated(w, &bytes, &out))
 		found = offer(w, r, deflated, &out);
 	else if (found)
@@ -178,15 +187,26 @@ static bool try_one(struct within *w, const struct run *r, void (*decode)(const 
 	return found;
 }
 
+static void from_base64_rotated(const struct buf *text, struct buf *out)
+{
+	struct buf bytes = { 0 };
+
+	from_base64(text, &bytes);
+	rotated(&bytes, out);
+	buf_free(&bytes);
+}
+
 static bool try_base64(struct within *w, const struct run *r)
 {
-	struct run back = { .from = r->from, .to = r->to }, turned = back;
+	struct run back = { .from = r->from, .to = r->to, .part = r->part }, turned = back;
 	bool found = try_one(w, r, from_base64, "base64", "base64-deflate");
 
 	if (!found) {
 		reversed(&r->text, &back.text);
 		rotated(&r->text, &turned.text);
-		found = try_one(w, &back, from_base64, "base64-reversed", NULL) || try_one(w, &turned, from_base64, "base64-rot13", "base64-rot13-deflate");
+		found = try_one(w, &back, from_base64, "base64-reversed", "base64-reversed-deflate") ||
+			try_one(w, &turned, from_base64, "base64-rot13", "base64-rot13-deflate") ||
+			try_one(w, r, from_base64_rotated, "rot13-base64", "rot13-base64-deflate");
 	}
 	buf_free(&back.text);
 	buf_free(&turned.text);
@@ -236,6 +256,7 @@ static bool try_run(struct within *w, struct run *r)
 void texts_look(struct within *w)
 {
 	size_t at = 0, end, tried = 0;
+	bool lines = false;
 	unsigned of;
 
 	while (at < w->n && *w->work) {
@@ -250,8 +271,11 @@ void texts_look(struct within *w)
 		/* What belongs to lines that mean nothing together is looked at line by line, and once. */
 		for (int joined = at >= tried; joined >= 0 && !found; joined--) {
 			gather(w, at, end, of, joined, &r);
-			if (joined)
+			if (joined) {
 				tried = r.to;
+				lines = !r.quoted && r.to > end + 1;
+			}
+			r.part = !joined && lines;
 			found = try_run(w, &r);
 			buf_free(&r.text);
 		}

@@ -102,6 +102,31 @@ static size_t xz(const unsigned char *p, size_t n)
 	return n;
 }
 
+static uint64_t le64(const unsigned char *p)
+{
+	return le32(p) | (uint64_t)le32(p + 4) << 32;
+}
+
+/* APPNOTE.TXT, 4.3.16: the first record that ends a directory, and its comment. */
+static size_t zip(const unsigned char *p, size_t n)
+{
+	const unsigned char *at = memmem(p, n, "PK\5\6", 4);
+
+	return at && n - (size_t)(at - p) >= 22 ? within((uint64_t)(at - p) + 22 + at[20] + 256u * at[21], n) : n;
+}
+
+/* 7zFormat.txt: behind the first header of 32 bytes stand the packed streams, then the header that the first one tells of. */
+static size_t seven_zip(const unsigned char *p, size_t n)
+{
+	uint64_t offset, size;
+
+	if (n < 32)
+		return n;
+	offset = le64(p + 12);
+	size = le64(p + 20);
+	return offset < n && size < n ? within(32 + offset + size, n) : n;
+}
+
 size_t extent_of(const void *stream, size_t n)
 {
 	const unsigned char *p = stream;
@@ -112,6 +137,8 @@ size_t extent_of(const void *stream, size_t n)
 	case 0x184d2204: return lz4(p, n);
 	case 0x184c2102: return lz4_legacy(p, n);
 	case 0x587a37fd: return xz(p, n);
+	case 0x04034b50: return zip(p, n);
+	case 0xafbc7a37: return seven_zip(p, n);
 	default: return n;
 	}
 }

@@ -66,9 +66,16 @@ void html_carved(struct buf *b, const json_t *carved)
 	const json_t *list = json_object_get(carved, "pieces"), *o;
 	size_t i;
 
-	if (!json_array_size(list))
+	if (!json_array_size(list) && !jsonio_str(carved, "stopped"))
 		return;
 	buf_adds(b, "<h3>What it hides</h3>");
+	if (jsonio_str(carved, "stopped")) {
+		buf_adds(b, "<p class=\"note\">The search ended early: ");
+		html_text(b, jsonio_str(carved, "stopped"), 20);
+		buf_adds(b, ".</p>");
+	}
+	if (!json_array_size(list))
+		return;
 	html_scroll(b, "What it hides");
 	buf_adds(b, "<table><thead><tr><th class=\"num\">No.</th><th>In</th><th class=\"num\">At</th><th>As</th><th>What</th><th>Name</th><th class=\"num\">Size</th><th>SHA-256</th></tr></thead><tbody>\n");
 	json_array_foreach(list, i, o) {

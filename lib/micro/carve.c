@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CARVE_MS 60000      /* the helper's own limits end sooner; this is for one that sleeps */
+#define CARVE_MS 180000     /* the helper's own limits end sooner, unless the machine is very busy; this is for one that sleeps */
 
 static bool is_code(const json_t *piece)
 {
 	const char *what = jsonio_str(piece, "what");
 
-	return what && (!strcmp(what, "program") || !strcmp(what, "script"));
+	return what && (!strcmp(what, "program") || !strcmp(what, "script") || !strcmp(what, "bytecode"));
 }
 
 /* The coding as text that a piece, or what holds it, has; NULL: none, as compilers and installers have it. */

@@ -125,6 +125,10 @@ static void texts(void)
 	numbers("octal escapes", "\\", 8, "", "octal-escapes");
 	numbers("an address's escapes", "%", 16, "", "percent");
 	numbers("hex digits", "", 16, "", "hex");
+	numbers("hex digits, two and two", "", 16, " ", "hex-numbers");
+	numbers("entities of HTML", "&#x", 16, ";", "hex-numbers");
+	numbers("octal escapes of echo", "\\0", 8, "", "octal-escapes");
+	numbers("escapes of an address, long", "%u00", 16, "", "percent");
 
 	/* Lines and quotes of odd lengths, and a word behind. */
 	for (size_t width = 16; width < 100; width += 7) {
@@ -151,6 +155,71 @@ static void texts(void)
 	json_decref(base64);
 	buf_free(&b);
 	buf_free(&wide);
+}
+
+/* What is written in quotes is the script again, or what leads to it. */
+static void literal(const char *name, const char *before, const char *after, const char *coding, size_t depth)
+{
+	struct buf b = { 0 };
+	struct carving c;
+
+	buf_addf(&b, "run(%s", before);
+	for (size_t i = 0; i < sizeof script - 1; i++) {
+		if (!strcmp(coding, "percent"))
+			buf_addf(&b, strchr("#!\n :|", script[i]) ? "%%%02X" : "%c", script[i]);
+		else
+			buf_addf(&b, strchr("#!:|/.", script[i]) ? "\\x%02x" : script[i] == '\n' ? "\\n" : "%c", script[i]);
+	}
+	buf_addf(&b, "%s)\n", after);
+	carve(b.p, b.len, NULL, &c);
+	OK(c.count == depth && found(&c, depth - 1, coding, "script", script, sizeof script - 1), name);
+	carving_free(&c);
+	buf_free(&b);
+}
+
+static void certificate(void)
+{
+	struct buf der = { 0 }, b = { 0 };
+	struct carving c;
+	json_t *base64;
+
+	/* Binary, with an address that fills a line of its own: as certificates have it. */
+	chance(&der, 96, 3);
+	buf_adds(&der, "http://crl.example.org/a/list/that/is/long/x.crl");
+	chance(&der, 96, 4);
+	base64 = jsonio_base64(der.p, der.len);
+	buf_adds(&b, "-----BEGIN CERTIFICATE-----\n");
+	for (size_t i = 0; i < json_string_length(base64); i += 64)
+		buf_addf(&b, "%.64s\n", json_string_value(base64) + i);
+	buf_adds(&b, "-----END CERTIFICATE-----\n");
+	carve(b.p, b.len, NULL, &c);
+	OK(!c.count, "a line of a certificate is no text of its own");
+	carving_free(&c);
+	json_decref(base64);
+	buf_free(&der);
+	buf_free(&b);
+}
+
+static void keyed(void)
+{
+	struct buf b = { 0 };
+	struct carving c;
+	json_t *base64;
+
+	for (size_t i = 0; i < sizeof script - 1; i++)
+		buf_addc(&b, (char)(script[i] ^ 0x5a));
+	base64 = jsonio_base64(b.p, b.len);
+	carve(json_string_value(base64), json_string_length(base64), NULL, &c);
+	OK(c.count == 2 && found(&c, 1, "xor", "script", script, sizeof script - 1) && !strcmp(c.piece[1].key, "5a"), "base64 of a text under a key");
+	carving_free(&c);
+	json_decref(base64);
+	buf_clear(&b);
+	for (unsigned i = 0; i < 64; i++)
+		buf_addf(&b, "%u, ", i % 40);
+	carve(b.p, b.len, NULL, &c);
+	OK(!c.count, "a list of small numbers is none");
+	carving_free(&c);
+	buf_free(&b);
 }
 
 static void nothing(void)
@@ -222,10 +291,34 @@ static void limits(void)
 	buf_free(&b);
 }
 
+/* Headers that tell of tables without end cost as much as those would. */
+static void costly(void)
+{
+	const struct carve_limits some = { .work = 64 * MIB };
+	struct buf elf = self(), b = { 0 };
+	struct carving c;
+
+	memcpy(elf.p + 60, "\xff\xff", 2);   /* e_shnum */
+	memcpy(elf.p + 16, "\0\0", 2);       /* e_type: none, so that it is none that counts */
+	for (unsigned i = 0; i < 1000; i++)
+		buf_add(&b, elf.p, 64);
+	carve(b.p, b.len, &some, &c);
+	OK(!c.count && c.stopped && !strcmp(c.stopped, "work"), "headers with tables without end are work");
+	carving_free(&c);
+	buf_free(&elf);
+	buf_free(&b);
+}
+
 int main(void)
 {
+	costly();
 	programs();
 	texts();
+	literal("a text in quotes, some of it escaped", "\"", "\"", "escapes", 1);
+	literal("the same in others", "b'", "'", "escapes", 1);
+	literal("a text in quotes, some of it in percent", "'", "'", "percent", 1);
+	certificate();
+	keyed();
 	nothing();
 	limits();
 	return unit_end();
