@@ -73,13 +73,18 @@ static bool is_there(const struct carving *c, const struct buf *bytes)
 	return false;
 }
 
-static bool fits(struct within *w, const struct buf *bytes)
+/* A quarter of the pieces is never a text's: decoys are not to leave a program no room. */
+static bool fits(struct within *w, const struct carved *piece)
 {
-	uint64_t held = bytes->len;
+	bool text = !strcmp(piece->what, "text");
+	uint64_t held = piece->bytes.len;
+	size_t texts = 0;
 
-	for (size_t i = 0; i < w->out->count; i++)
+	for (size_t i = 0; i < w->out->count; i++) {
 		held += w->out->piece[i].bytes.len;
-	if (w->out->count >= w->l->pieces)
+		texts += !strcmp(w->out->piece[i].what, "text");
+	}
+	if (w->out->count >= w->l->pieces || (text && texts >= w->l->pieces - w->l->pieces / 4))
 		stop(w, "pieces");
 	else if (held > w->l->bytes)
 		stop(w, "bytes");
@@ -107,7 +112,7 @@ bool carve_offer(struct within *w, struct carved *piece)
 	found = piece->what != NULL;
 	if (found)
 		take(w, piece->offset, piece->size);
-	if (!found || is_there(out, &piece->bytes) || !fits(w, &piece->bytes)) {
+	if (!found || is_there(out, &piece->bytes) || !fits(w, piece)) {
 		piece_free(piece);
 	} else {
 		out->piece = buf_realloc(out->piece, out->count + 1, sizeof *out->piece);

@@ -37,7 +37,8 @@ const char *streams_at(const unsigned char *p, size_t n)
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (*p == (unsigned char)*known[i].magic && !memcmp(p, known[i].magic, known[i].n))
 			return known[i].name;
-	if (p[0] == 0x78 && (p[1] == 0x01 || p[1] == 0x5e || p[1] == 0x9c || p[1] == 0xda))
+	/* RFC 1950: deflate, a window of at most 32 KiB, no dictionary, and a sum of both bytes. */
+	if ((p[0] & 0x8f) == 0x08 && !(p[1] & 0x20) && (p[0] << 8 | p[1]) % 31 == 0)
 		return "zlib";
 	if (*p == 'B' && bzip2_at(p, n))
 		return "bzip2";

@@ -251,13 +251,13 @@ static void nothing(void)
 
 static void limits(void)
 {
-	const struct carve_limits few = { .pieces = 3 }, small = { .bytes = sizeof script - 1 }, lazy = { .work = 100 }, flat = { .depth = 2 };
+	const struct carve_limits few = { .pieces = 3 }, four = { .pieces = 4 }, small = { .bytes = sizeof script - 1 }, lazy = { .work = 100 }, flat = { .depth = 2 };
 	struct buf b = { 0 };
 	struct carving c;
+	json_t *base64;
 
 	for (unsigned i = 0; i < 5; i++) {
 		char one[128];
-		json_t *base64;
 
 		snprintf(one, sizeof one, "#!/bin/sh\necho %u is what this says\n", i);
 		base64 = jsonio_base64(one, strlen(one));
@@ -267,16 +267,31 @@ static void limits(void)
 	carve(b.p, b.len, &few, &c);
 	OK(c.count == 3 && c.stopped && !strcmp(c.stopped, "pieces"), "more than so many pieces: it says so");
 	carving_free(&c);
+	buf_clear(&b);
+	for (unsigned i = 0; i < 5; i++) {
+		char one[128];
+
+		snprintf(one, sizeof one, "this is decoy number %u, a text and no more", i);
+		base64 = jsonio_base64(one, strlen(one));
+		buf_addf(&b, "x = '%s';\n", json_string_value(base64));
+		json_decref(base64);
+	}
+	base64 = jsonio_base64(script, sizeof script - 1);
+	buf_addf(&b, "x = '%s';\n", json_string_value(base64));
+	json_decref(base64);
+	carve(b.p, b.len, &four, &c);
+	OK(c.count == 4 && found(&c, 3, "base64", "script", script, sizeof script - 1) && c.stopped, "texts leave room for a script behind them");
+	carving_free(&c);
 	carve(b.p, b.len, &small, &c);
 	OK(c.count == 1 && c.stopped && !strcmp(c.stopped, "bytes"), "more than so many bytes");
 	carving_free(&c);
 	carve(b.p, b.len, &lazy, &c);
-	OK(c.count < 5 && c.stopped && !strcmp(c.stopped, "work"), "more work than that");
+	OK(c.count < 6 && c.stopped && !strcmp(c.stopped, "work"), "more work than that");
 	carving_free(&c);
 	buf_clear(&b);
 	buf_adds(&b, script);
 	for (unsigned i = 0; i < 4; i++) {
-		json_t *base64 = jsonio_base64(b.p, b.len);
+		base64 = jsonio_base64(b.p, b.len);
 
 		buf_clear(&b);
 		buf_addf(&b, "and decode '%s' again\n", json_string_value(base64));
