@@ -236,6 +236,14 @@ static void nothing(void)
 	carve(json_string_value(base64), json_string_length(base64), NULL, &c);
 	OK(!c.count && !c.stopped, "nor does base64 of them");
 	carving_free(&c);
+	json_decref(base64);
+	buf_clear(&b);
+	buf_adds(&b, "x\x9c");
+	chance(&b, 40, 9);
+	base64 = jsonio_base64(b.p, b.len);
+	carve(json_string_value(base64), json_string_length(base64), NULL, &c);
+	OK(!c.count, "nor do chance bytes that begin as a stream does");
+	carving_free(&c);
 	buf_clear(&b);
 	for (unsigned i = 0; i < 256; i++)
 		buf_addf(&b, "%u, ", i);
