@@ -172,10 +172,11 @@ behind() {   # COMMAND...: a script with the payload behind it, through COMMAND
 }
 
 @test "decoys end in a finding, not in hours; no archive opens a file" {
-	local magic
+	local magic times=15
+	if asan_build; then times=9; fi
 	for magic in '\xfd7zXZ\0' 'PK\3\4' '!<arch>\n' 'BZh91AY&SY' '\x28\xb5\x2f\xfd' '\x1f\x8b\x08' '7z\xbc\xaf\x27\x1c' 'MSCF\0\0\0\0' 'Rar!\x1a\x07\0' '070701' 'MZ' '\x7fELF\2\1\1'; do
 		printf "$magic" >one
-		for _ in {1..15}; do cat one one >two; mv two one; done
+		for _ in $(seq "$times"); do cat one one >two; mv two one; done
 		run -0 timeout 60 "$LIBEXEC/helper-carve" 3<one 4>bytes
 		jq -e '.pieces == []' <<<"$output"
 	done
