@@ -137,7 +137,9 @@ behind() {   # COMMAND...: a script with the payload behind it, through COMMAND
 
 @test "a literal as Python prints bytes, and what it holds" {
 	local literal
-	literal=$(gzip -nc payload | od -An -v -tx1 | tr -d ' \n' | sed 's/../\\x&/g; s/\\x0a/\\n/g; s/\\x0d/\\r/g; s/\\x09/\\t/g')
+	# Letters and digits as they are, the rest by number.
+	literal=$(gzip -nc payload | od -An -v -tu1 -w1 |
+		awk '{ printf ($1 >= 48 && $1 < 58) || ($1 >= 65 && $1 < 91) || ($1 >= 97 && $1 < 123) ? "%c" : "\\x%02x", $1 }')
 	printf "exec(gzip.decompress(b'%s'))\n" "$literal" >repr
 	holds repr escapes gzip
 }
@@ -182,11 +184,24 @@ behind() {   # COMMAND...: a script with the payload behind it, through COMMAND
 	done
 }
 
+@test "bombs in front hide no text behind them, and a large member none beside it" {
+	head -c 130000000 /dev/zero | gzip -c >bomb
+	{ printf '#!/bin/sh\n'; cat bomb bomb bomb bomb bomb bomb bomb; printf '\neval "$(echo %s | base64 -d)"\n' "$(base64 -w 0 payload)"; } >bombs
+	holds bombs base64
+	jq -e '.stopped == "work"' found.json
+	mkdir tree
+	yes "a text that goes on and on" | head -c 140000000 >tree/a
+	cp payload tree/b
+	bsdtar -cf large --format zip -C tree a b
+	rm tree/a
+	holds large zip
+}
+
 @test "mnicter: what is hidden is kept, described, and counts" {
 	local program
 	printf '#!/bin/sh\neval "$(echo %s | base64 -d)"\n' "$(base64 -w 0 payload)" >sample
 	analyse sample
-	jq -e '.carved.pieces | length == 1 and .[0].coding == "base64" and .[0].what == "script"' out/static.json
+	jq -e '.carved.pieces | length == 1 and .[0].coding == "base64" and .[0].what == "script" and .[0].encoded' out/static.json
 	cmp payload "out/embedded/$PAYLOAD"
 	bsdtar -tvf out.case | grep -q "^---------- .*/embedded/$PAYLOAD\$"
 	jq -e --arg p "$PAYLOAD" '.embedded[0] | .sha256 == $p and .format == "script"' out/static.json
@@ -224,20 +239,29 @@ behind() {   # COMMAND...: a script with the payload behind it, through COMMAND
 }
 
 @test "a carver that crashes, stalls or lies is a finding about the sample" {
-	mkdir -p b/bin b/libexec/muss
-	cp "$BIN/mnicter" b/bin/
-	cp "$LIBEXEC/helper-static" b/libexec/muss/
-	export MUSS_SHARE=$ROOT/rules
+	stand_in_helper helper-carve
 	mscan -q -f payload | mpack -q -p >in.case
-	for how in SEGV:crashed SYS:refused XCPU:timeout; do
-		printf '#!/bin/sh\nkill -%s $$\n' "${how%:*}" >b/libexec/muss/helper-carve
-		chmod 755 b/libexec/muss/helper-carve
+	for how in 'kill -SEGV $$:crashed' 'kill -SYS $$:refused' 'kill -XCPU $$:timeout' 'exit 71:memory' 'exit 3:crashed' 'echo no json:malformed'; do
+		put_helper <<<"${how%:*}"
 		run -0 --separate-stderr b/bin/mnicter micro --static -o out.case in.case
-		bsdtar -xOf out.case 'code/*/static.json' | jq -e --arg how "${how#*:}" '.carved.stopped == $how and .carved.pieces == []'
+		bsdtar -xOf out.case 'code/*/static.json' | jq -e --arg how "${how##*:}" '.carved.stopped == $how and .carved.pieces == []'
 	done
-	printf '#!/bin/sh\necho %s\n' "'"'{"pieces":[7,{},{"member":"body"},{"member":"embedded/x","offset":0,"size":9,"sha256":"x","what":"program","coding":"xor","parent":0}]}'"'" >b/libexec/muss/helper-carve
+	put_helper <<-'END'
+		echo '{"pieces":[7,{},{"member":"body"},{"member":"embedded/x","offset":0,"size":9,"sha256":"x","what":"program","coding":"xor","parent":0}]}'
+	END
 	run -0 --separate-stderr b/bin/mnicter micro --static -o out.case in.case
 	run ! grep -q embedded <(bsdtar -tf out.case)
-	printf '#!/bin/sh\necho "no seccomp" >&2; exit 69\n' >b/libexec/muss/helper-carve
+	# More than it would ever tell is to keep us busy.
+	put_helper <<-'END'
+		echo "{\"pieces\":[$(yes '{},' | head -n 100 | tr -d '\n'){}]}"
+	END
+	b/bin/mnicter micro --static -o out.case in.case
+	bsdtar -xOf out.case 'code/*/static.json' | jq -e '.carved == {pieces: [], stopped: "malformed"}'
+	# What cannot be kept or confined stops the work.
+	put_helper <<<'echo "the disk is full" >&2; exit 74'
+	rm out.case
+	fails 74 b/bin/mnicter micro --static -o out.case in.case
+	put_helper <<<'echo "no seccomp" >&2; exit 69'
 	fails 69 b/bin/mnicter micro --static -o out.case in.case
+	[ ! -e out.case ]
 }

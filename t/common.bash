@@ -21,6 +21,21 @@ asan_build() {
 	[[ $MUSS_BUILD == *san ]]
 }
 
+# stand_in_helper NAME: in ./b an mnicter with every real helper but NAME, whose script is put there by put_helper.
+stand_in_helper() {
+	mkdir -p b/bin b/libexec/muss
+	cp "$BIN/mnicter" b/bin/
+	cp "$LIBEXEC"/* b/libexec/muss/
+	rm "b/libexec/muss/$1"
+	STAND_IN=b/libexec/muss/$1
+	export MUSS_SHARE=$ROOT/rules
+}
+
+put_helper() {   # its lines behind "#!/bin/sh" on stdin
+	{ echo '#!/bin/sh'; cat; } >"$STAND_IN"
+	chmod 755 "$STAND_IN"
+}
+
 # fails CODE COMMAND...: COMMAND ends with CODE, prints nothing on stdout and exactly one line on stderr.
 # shellcheck disable=SC2154 # run sets status, output and stderr
 fails() {

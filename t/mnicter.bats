@@ -192,12 +192,8 @@ sleeper='while :; do sleep 1; done'
 }
 
 @test "a piece that takes its time holds nobody up; its error comes in its turn" {
-	mkdir -p b/bin b/libexec/muss
-	cp "$BIN/mnicter" b/bin/
-	cp "$LIBEXEC/helper-carve" b/libexec/muss/
-	export MUSS_SHARE=$ROOT/rules
-	cat >b/libexec/muss/helper-static <<-END
-		#!/bin/sh
+	stand_in_helper helper-static
+	put_helper <<-END
 		read line <&3
 		echo "begin \$line" >>$PWD/log
 		[ "\$line" != slow ] || sleep 3
@@ -205,7 +201,6 @@ sleeper='while :; do sleep 1; done'
 		echo "end \$line" >>$PWD/log
 		echo '{"format":"data","parser":"ok"}'
 	END
-	chmod 755 b/libexec/muss/helper-static
 	for n in slow $(seq 1 40); do
 		echo "$n" >p
 		add p "/opt/$n" >/dev/null
@@ -249,27 +244,23 @@ sleeper='while :; do sleep 1; done'
 }
 
 @test "a parser that crashes or is refused something is a finding about the sample" {
-	mkdir -p b/bin b/libexec/muss
-	cp "$BIN/mnicter" b/bin/
-	cp "$LIBEXEC/helper-unpack" "$LIBEXEC/helper-carve" b/libexec/muss/
-	export MUSS_SHARE=$ROOT/rules
+	stand_in_helper helper-static
 	sha=$(add /usr/bin/env)
 	make_case >in.case
 	for how in SEGV:crashed SYS:refused XCPU:timeout; do
-		printf '#!/bin/sh\nkill -%s $$\n' "${how%:*}" >b/libexec/muss/helper-static
-		chmod 755 b/libexec/muss/helper-static
+		put_helper <<<"kill -${how%:*} \$\$"
 		run -0 --separate-stderr b/bin/mnicter micro --static -o out.case in.case
 		member out.case "$sha" static.json | jq -e --arg p "${how#*:}" '.parser == $p'
 	done
-	printf '#!/bin/sh\necho "no json {"\n' >b/libexec/muss/helper-static
+	put_helper <<<'echo "no json {"'
 	b/bin/mnicter micro --static -o out.case in.case
 	member out.case "$sha" static.json | jq -e '.parser == "malformed"'
 	# What its mouth says of another piece is not believed.
-	printf '#!/bin/sh\necho "{\\"sha256\\":\\"%%s\\",\\"format\\":\\"data\\",\\"parser\\":\\"ok\\"}"\n' >b/libexec/muss/helper-static
+	put_helper <<<'echo "{\"sha256\":\"%s\",\"format\":\"data\",\"parser\":\"ok\"}"'
 	b/bin/mnicter micro --static -o out.case in.case
 	member out.case "$sha" static.json | jq -e --arg sha "$sha" '.sha256 == $sha'
 	# A helper that cannot be confined stops the work.
-	printf '#!/bin/sh\necho "no seccomp" >&2; exit 69\n' >b/libexec/muss/helper-static
+	put_helper <<<'echo "no seccomp" >&2; exit 69'
 	rm out.case
 	fails 69 b/bin/mnicter micro --static -o out.case in.case
 	[ ! -e out.case ]

@@ -180,23 +180,21 @@ EOF
 }
 
 @test "an emulator that crashes or is refused something is a finding about the sample" {
-	mkdir -p b/bin b/libexec/muss
-	cp "$BIN/mnicter" b/bin/
-	cp "$LIBEXEC/helper-static" "$LIBEXEC/helper-carve" b/libexec/muss/
-	export MUSS_SHARE=$ROOT/rules
+	stand_in_helper helper-unpack
 	mscan -q -f "$PACKED/xor-64" | mpack -q -p >in.case
 	for how in SEGV:crashed SYS:refused XCPU:timeout; do
-		printf '#!/bin/sh\nkill -%s $$\n' "${how%:*}" >b/libexec/muss/helper-unpack
-		chmod 755 b/libexec/muss/helper-unpack
+		put_helper <<<"kill -${how%:*} \$\$"
 		run -0 --separate-stderr b/bin/mnicter micro --static -o out.case in.case
 		bsdtar -xOf out.case 'code/*/static.json' | jq -e --arg how "${how#*:}" '.unpack.end == $how and .parser == "ok"'
 	done
 	# What it says it wrote, and did not, is not believed.
-	printf '#!/bin/sh\necho %s\n' "'"'{"end":"exit","layers":[],"members":[{"name":"unpacked-1","offset":0,"size":9,"sha256":"x"},{"name":"body"}],"drops":[],"findings":[],"strings":[],"calls":[]}'"'" >b/libexec/muss/helper-unpack
+	put_helper <<-'END'
+		echo '{"end":"exit","layers":[],"members":[{"name":"unpacked-1","offset":0,"size":9,"sha256":"x"},{"name":"body"}],"drops":[],"findings":[],"strings":[],"calls":[]}'
+	END
 	b/bin/mnicter micro --static -o out.case in.case
 	run bsdtar -tf out.case
 	[[ $output != *unpacked-1* ]]
-	printf '#!/bin/sh\necho "no seccomp" >&2; exit 69\n' >b/libexec/muss/helper-unpack
+	put_helper <<<'echo "no seccomp" >&2; exit 69'
 	rm out.case
 	fails 69 b/bin/mnicter micro --static -o out.case in.case
 	[ ! -e out.case ]

@@ -10,7 +10,7 @@
 
 static bool tar_at(const unsigned char *p, size_t n)
 {
-	return n >= 512 && p[TAR_MAGIC] == 'u' && !memcmp(p + TAR_MAGIC, "ustar", 5) && *p && !memchr(p + 100, 'u', 8);
+	return n >= 512 && p[TAR_MAGIC] == 'u' && !memcmp(p + TAR_MAGIC, "ustar", 5) && *p;
 }
 
 const char *archives_at(const unsigned char *p, size_t n)
@@ -30,19 +30,18 @@ const char *archives_at(const unsigned char *p, size_t n)
 
 struct list { struct carved *c; size_t count; uint64_t held; };
 
-/* False: that is enough. */
-static bool keep(struct within *w, struct list *l, struct carved *c)
+/* What means nothing, or leads over the bytes of all pieces together, is left out. */
+static void keep(struct within *w, struct list *l, struct carved *c)
 {
-	if (c->bytes.len < SHORTEST || !meaning_of(c->bytes.p, c->bytes.len)) {
-		buf_free(&c->bytes);
-		free(c->name);
-		return true;
+	c->what = l->held + c->bytes.len <= w->l->bytes ? meaning_of(c->bytes.p, c->bytes.len) : CARVE_NOTHING;
+	if (!c->what) {
+		carve_free(c);
+		return;
 	}
 	if (l->count % 64 == 0)
 		l->c = buf_realloc(l->c, l->count + 64, sizeof *l->c);
 	l->held += c->bytes.len;
 	l->c[l->count++] = *c;
-	return l->held <= w->l->bytes;
 }
 
 /* Members that mean something; how much of the bytes the archive takes. */
@@ -53,35 +52,31 @@ static size_t unpack(struct within *w, const char *coding, size_t at, struct lis
 	const char *name;
 	const void *block;
 	size_t used;
-	ssize_t got;
-	bool more = m != NULL;
 
-	while (more && members_next(m, &name, &e) > 0) {
+	while (m && *w->work && members_next(m, &name, &e) > 0) {
 		struct carved c = { .offset = at, .coding = coding, .name = name ? buf_strdup(name) : NULL };
+		ssize_t got;
 
-		while ((got = members_block(m, &block, &e)) > 0 && carve_work(w, (uint64_t)got) && c.bytes.len <= w->l->bytes)
+		while ((got = members_read(m, &block, &e)) > 0 && carve_work(w, (uint64_t)got) && c.bytes.len <= w->l->bytes)
 			buf_add(&c.bytes, block, (size_t)got);
-		more = keep(w, l, &c) && *w->work;
+		keep(w, l, &c);
 	}
 	used = m ? members_used(m) : 0;
 	if (!used)
 		used = extent_of(w->p + at, w->n - at);
 	members_close(m);
-	return used && used < w->n - at ? used : w->n - at;
+	return used < w->n - at ? used : w->n - at;
 }
 
 /* Programs and what holds more come before texts: an archive of documents is not to hide them. */
 static void offer(struct within *w, struct list *l, size_t size)
 {
 	for (int texts = 0; texts <= 1; texts++)
-		for (size_t i = 0; i < l->count; i++) {
-			const char *what = l->c[i].coding ? meaning_of(l->c[i].bytes.p, l->c[i].bytes.len) : NULL;
-
-			if (!what || (*what == 't') != texts)
-				continue;
-			l->c[i].size = size;
-			carve_offer(w, &l->c[i]);
-		}
+		for (size_t i = 0; i < l->count; i++)
+			if ((l->c[i].what == CARVE_TEXT) == texts && l->c[i].coding) {
+				l->c[i].size = size;
+				carve_offer(w, &l->c[i]);
+			}
 	free(l->c);
 }
 

@@ -9,11 +9,6 @@ static void stop(struct within *w, const char *limit)
 		w->out->stopped = limit;
 }
 
-bool carve_is_leaf(const char *what)
-{
-	return !strcmp(what, "program") || !strcmp(what, "script") || !strcmp(what, "bytecode") || !strcmp(what, "text");
-}
-
 /* The first span that ends behind it. */
 static size_t span_at(const struct within *w, uint64_t at)
 {
@@ -76,13 +71,13 @@ static bool is_there(const struct carving *c, const struct buf *bytes)
 /* A quarter of the pieces is never a text's: decoys are not to leave a program no room. */
 static bool fits(struct within *w, const struct carved *piece)
 {
-	bool text = !strcmp(piece->what, "text");
+	bool text = piece->what == CARVE_TEXT;
 	uint64_t held = piece->bytes.len;
 	size_t texts = 0;
 
 	for (size_t i = 0; i < w->out->count; i++) {
 		held += w->out->piece[i].bytes.len;
-		texts += !strcmp(w->out->piece[i].what, "text");
+		texts += w->out->piece[i].what == CARVE_TEXT;
 	}
 	if (w->out->count >= w->l->pieces || (text && texts >= w->l->pieces - w->l->pieces / 4))
 		stop(w, "pieces");
@@ -95,7 +90,7 @@ static bool fits(struct within *w, const struct carved *piece)
 	return false;
 }
 
-static void piece_free(struct carved *c)
+void carve_free(struct carved *c)
 {
 	buf_free(&c->bytes);
 	free(c->key);
@@ -108,12 +103,14 @@ bool carve_offer(struct within *w, struct carved *piece)
 	bool found;
 
 	piece->parent = w->index;
-	piece->what = piece->bytes.len >= SHORTEST ? meaning_of(piece->bytes.p, piece->bytes.len) : NULL;
-	found = piece->what != NULL;
+	piece->encoded |= w->index >= 0 && out->piece[w->index].encoded;
+	if (!piece->what)
+		piece->what = meaning_of(piece->bytes.p, piece->bytes.len);
+	found = piece->what;
 	if (found)
 		take(w, piece->offset, piece->size);
 	if (!found || is_there(out, &piece->bytes) || !fits(w, piece)) {
-		piece_free(piece);
+		carve_free(piece);
 	} else {
 		out->piece = buf_realloc(out->piece, out->count + 1, sizeof *out->piece);
 		out->piece[out->count++] = *piece;
@@ -139,7 +136,7 @@ static void narrow(struct within *w)
 static void unkey(struct within *w)
 {
 	struct carved c = { .size = w->n, .coding = "xor" };
-	unsigned char key = w->index >= 0 && !strcmp(w->out->piece[w->index].what, "data") ? meaning_text_key(w->p, w->n) : 0;
+	unsigned char key = w->index >= 0 && w->out->piece[w->index].what == CARVE_DATA ? meaning_text_key(w->p, w->n) : 0;
 
 	if (!key || !carve_work(w, w->n))
 		return;
@@ -149,13 +146,18 @@ static void unkey(struct within *w)
 	carve_offer(w, &c);
 }
 
-static void look(struct within *w)
+enum { UNPACKING, READING, PURSES };
+
+/* What unpacks may spend what it has on bombs: reading texts costs little more than their length, and has a purse of its own. */
+static void look(struct within *w, uint64_t purse[PURSES])
 {
-	narrow(w);
-	unkey(w);
+	w->work = &purse[UNPACKING];
 	archives_look(w);   /* before what its members hold is met as it stands there */
 	programs_look(w);
 	streams_look(w);
+	w->work = &purse[READING];
+	narrow(w);
+	unkey(w);
 	texts_look(w);
 	numbers_look(w);
 	literals_look(w);
@@ -180,15 +182,13 @@ static void prune(struct carving *c)
 
 	/* A piece's own pieces stand behind it: place counts them first. */
 	for (size_t i = c->count; i-- > 0;) {
-		const char *what = c->piece[i].what;
-
-		place[i] = place[i] || carve_is_leaf(what);
+		place[i] = place[i] || c->piece[i].what <= CARVE_TEXT;
 		if (place[i] && c->piece[i].parent >= 0)
 			place[c->piece[i].parent] = 1;
 	}
 	for (size_t i = 0; i < c->count; i++) {
 		if (!place[i]) {
-			piece_free(&c->piece[i]);
+			carve_free(&c->piece[i]);
 			continue;
 		}
 		place[i] = (int)kept;
@@ -208,16 +208,16 @@ void carve(const void *p, size_t n, const struct carve_limits *l, struct carving
 		l && l->pieces ? l->pieces : usual.pieces, l && l->bytes ? l->bytes : usual.bytes, l && l->work ? l->work : usual.work,
 		l && l->depth ? l->depth : usual.depth,
 	};
-	uint64_t work = limits.work;
-	struct within file = { .out = out, .l = &limits, .work = &work, .p = p, .n = n, .index = -1 };
+	uint64_t purse[PURSES] = { limits.work - limits.work / 4, limits.work / 4 };
+	struct within file = { .out = out, .l = &limits, .p = p, .n = n, .index = -1 };
 
 	*out = (struct carving){ 0 };
-	look(&file);
+	look(&file, purse);
 	for (size_t i = 0; i < out->count; i++) {
-		struct within w = { .out = out, .l = &limits, .work = &work, .p = out->piece[i].bytes.p, .n = out->piece[i].bytes.len,
-			.index = (int)i, .depth = depth_of(out, (int)i) };
+		struct within w = { .out = out, .l = &limits, .p = out->piece[i].bytes.p, .n = out->piece[i].bytes.len, .index = (int)i,
+			.depth = depth_of(out, (int)i) };
 
-		look(&w);
+		look(&w, purse);
 	}
 	prune(out);
 }
@@ -225,7 +225,7 @@ void carve(const void *p, size_t n, const struct carve_limits *l, struct carving
 void carving_free(struct carving *c)
 {
 	for (size_t i = 0; i < c->count; i++)
-		piece_free(&c->piece[i]);
+		carve_free(&c->piece[i]);
 	free(c->piece);
 	*c = (struct carving){ 0 };
 }

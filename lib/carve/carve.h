@@ -12,10 +12,13 @@
 struct carve_limits {
 	size_t pieces;
 	uint64_t bytes;             /* of all pieces */
-	uint64_t work;              /* bytes that decoders may give, what is thrown away included */
+	uint64_t work;              /* bytes that decoders may give, what is thrown away included; a quarter is for texts alone */
 	unsigned depth;             /* of pieces within pieces */
 };
 #define CARVE_USUAL { 64, 128 * MIB, GIB, 8 }
+
+/* What a piece is. Those up to CARVE_TEXT mean something by themselves, the others by what they hold. */
+enum carve_what { CARVE_NOTHING, CARVE_PROGRAM, CARVE_SCRIPT, CARVE_BYTECODE, CARVE_TEXT, CARVE_STREAM, CARVE_ARCHIVE, CARVE_DATA };
 
 /* One piece, decoded. It means something: a program, a script, a text, or what holds one of these. */
 struct carved {
@@ -24,7 +27,8 @@ struct carved {
 	const char *coding;         /* how it stands there, of muss-analysis(5): "plain", "xor", "gzip", "base64" ... */
 	char *key;                  /* of "xor", in hex; else NULL */
 	char *name;                 /* of a member of an archive, its bytes; else NULL */
-	const char *what;           /* "program", "script", "bytecode", "text"; "stream", "archive", "data": what holds one of these */
+	bool encoded;               /* it, or what holds it, stands there as text: base64, numbers ... */
+	enum carve_what what;       /* never CARVE_NOTHING */
 	struct buf bytes;
 };
 struct carving {
@@ -36,8 +40,8 @@ struct carving {
 /* The same bytes give the same pieces. carving_free() releases what is in out. */
 void carve(const void *p, size_t n, const struct carve_limits *l, struct carving *out);
 void carving_free(struct carving *c);
-/* static.json's "carved", of muss-analysis(5); programs, scripts, bytecode and texts are written to fd, with "at" as their place there, new
- * reference. NULL: they cannot be written. */
+/* static.json's "carved", of muss-analysis(5); pieces that mean something by themselves are written to fd, one behind the other, with
+ * "offset" as their place there. New reference. NULL: they cannot be written. */
 json_t *carving_report(const struct carving *c, int fd, struct err *e);
 
 #endif

@@ -5,8 +5,7 @@
 #include "carve/carve.h"
 
 #define SHORTEST 16u                /* bytes of a piece that can mean something */
-
-#define OPENING 16384u              /* bytes of work that having libarchive look costs */
+#define OPENING 65536u              /* bytes of work that having libarchive look costs */
 
 struct span { uint64_t from, to; };
 
@@ -14,20 +13,19 @@ struct span { uint64_t from, to; };
 struct within {
 	struct carving *out;
 	const struct carve_limits *l;
-	uint64_t *work;                 /* that is left */
+	uint64_t *work;                 /* that is left, to whoever looks */
 	const unsigned char *p;
 	size_t n;
 	int index;                      /* among the pieces; -1: the file */
 	unsigned depth;
-	struct span *taken;             /* by pieces found before, whoever looks may pass over it; in order, room for a multiple of 64 */
+	struct span *taken;             /* by pieces found before, in order; whoever looks passes over them */
 	size_t spans;
 };
 
-/* A piece with bytes and where they stand; takes its bytes, key and name, whether they mean something or not. True: it is kept, or
- * the same was there before; its place is taken. */
+/* A piece with bytes and where they stand, and what it is where that is known (else CARVE_NOTHING, and it is found out); takes its bytes,
+ * key and name, whether they mean something or not. True: it is kept, or the same was there before; its place is taken. */
 bool carve_offer(struct within *w, struct carved *piece);
-/* Does it mean something by itself, not by what it holds? */
-bool carve_is_leaf(const char *what);
+void carve_free(struct carved *piece);
 /* Where the piece that takes this place ends; 0: none does. */
 uint64_t carve_taken(const struct within *w, uint64_t at);
 /* False: decoders have given as much as they may. */
@@ -41,7 +39,7 @@ size_t meaning_cost(const unsigned char *p, size_t n);   /* work that meaning_pr
 bool meaning_text(const unsigned char *p, size_t n);
 bool meaning_wide(const unsigned char *p, size_t n);   /* a text in UTF-16, little-endian */
 unsigned char meaning_text_key(const unsigned char *p, size_t n);   /* the key of one byte under which it is a text; 0: none */
-const char *meaning_of(const unsigned char *p, size_t n);   /* carved.what, or NULL */
+enum carve_what meaning_of(const unsigned char *p, size_t n);
 
 /* ---- one file each: what they find is offered ---- */
 

@@ -80,12 +80,13 @@ static size_t unpercent(const unsigned char *p, size_t n, struct buf *out)
 
 static bool offer(struct within *w, size_t from, size_t to, const char *coding, size_t (*decode)(const unsigned char *, size_t, struct buf *))
 {
-	struct carved c = { .offset = from, .size = to - from, .coding = coding };
+	struct carved c = { .offset = from, .size = to - from, .coding = coding, .encoded = true };
 	size_t count = carve_work(w, to - from) ? decode(w->p + from, to - from, &c.bytes) : 0;
-	const char *what = count >= ESCAPES_LEAST && c.bytes.len >= SHORTEST ? meaning_of(c.bytes.p, c.bytes.len) : NULL;
 
+	if (count >= ESCAPES_LEAST)
+		c.what = meaning_of(c.bytes.p, c.bytes.len);
 	/* A text was one before, where only some of it is escaped: each takes three or four characters. */
-	if (what && (*what != 't' || 9 * count >= to - from))
+	if (c.what && (c.what != CARVE_TEXT || 9 * count >= to - from))
 		return carve_offer(w, &c);
 	buf_free(&c.bytes);
 	return false;

@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <elf.h>
+#include <stddef.h>
 #include <string.h>
 
 #define TEXT_LOOKED_AT (64 * KIB)
@@ -16,6 +17,11 @@
 #define BYTECODE_LEAST 32u
 #define KEYED_LOOKED_AT 4096u
 
+static unsigned half(const unsigned char *p, bool big)
+{
+	return big ? p[0] * 256u + p[1] : p[1] * 256u + p[0];
+}
+
 static size_t elf_length(const unsigned char *p, size_t n)
 {
 	struct elf *f = elf_open(p, n);
@@ -23,7 +29,7 @@ static size_t elf_length(const unsigned char *p, size_t n)
 
 	if (!f)
 		return 0;
-	header = f->big ? (size_t)p[f->is64 ? 52 : 40] << 8 | p[f->is64 ? 53 : 41] : (size_t)p[f->is64 ? 53 : 41] << 8 | p[f->is64 ? 52 : 40];
+	header = half(p + (f->is64 ? offsetof(Elf64_Ehdr, e_ehsize) : offsetof(Elf32_Ehdr, e_ehsize)), f->big);
 	if (header == (f->is64 ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr)) && f->type >= ET_REL && f->type <= ET_CORE &&
 		machines_elf_name(f->machine) && (f->segments || f->sections))
 		length = f->end < n ? (size_t)f->end : n;
@@ -50,14 +56,14 @@ static size_t pe_length(const unsigned char *p, size_t n)
 
 size_t meaning_cost(const unsigned char *p, size_t n)
 {
-	const unsigned char *counts;
-	bool big;
+	bool big, is64;
 
 	if (n <= EI_NIDENT + 48 || memcmp(p, ELFMAG, SELFMAG) != 0)
 		return n > 64 && p[0] == 'M' && p[1] == 'Z' && pe_is(p, n) ? PE_COST : 0;
-	counts = p + (p[EI_CLASS] == ELFCLASS64 ? 56 : 44);   /* e_phnum, and e_shnum behind e_shentsize */
 	big = p[EI_DATA] == ELFDATA2MSB;
-	return ENTRY_COST * (256u * (counts[!big] + (size_t)counts[4 + !big]) + counts[big] + (size_t)counts[4 + big] + 16);
+	is64 = p[EI_CLASS] == ELFCLASS64;
+	return ENTRY_COST * ((size_t)half(p + (is64 ? offsetof(Elf64_Ehdr, e_phnum) : offsetof(Elf32_Ehdr, e_phnum)), big) +
+		half(p + (is64 ? offsetof(Elf64_Ehdr, e_shnum) : offsetof(Elf32_Ehdr, e_shnum)), big) + 16);
 }
 
 size_t meaning_program(const unsigned char *p, size_t n)
@@ -171,19 +177,26 @@ unsigned char meaning_text_key(const unsigned char *p, size_t n)
 	return 0;
 }
 
-const char *meaning_of(const unsigned char *p, size_t n)
+static bool meaning_script(const unsigned char *p, size_t n)
 {
+	return !memcmp(p, "#!", 2) && character(p + 2, 1) && memchr(p, '/', n < 64 ? n : 64);
+}
+
+enum carve_what meaning_of(const unsigned char *p, size_t n)
+{
+	if (n < SHORTEST)
+		return CARVE_NOTHING;
 	if (meaning_program(p, n))
-		return "program";
-	if (n > 4 && !memcmp(p, "#!", 2) && character(p + 2, 1) && memchr(p, '/', n < 64 ? n : 64))
-		return "script";
+		return CARVE_PROGRAM;
+	if (meaning_script(p, n))
+		return CARVE_SCRIPT;
 	if (archives_at(p, n))
-		return "archive";
+		return CARVE_ARCHIVE;
 	if (streams_at(p, n))
-		return "stream";
+		return CARVE_STREAM;
 	if (meaning_text(p, n) || meaning_wide(p, n))
-		return "text";
+		return CARVE_TEXT;
 	if (meaning_bytecode(p, n))
-		return "bytecode";
-	return meaning_encoded(p, n) || meaning_text_key(p, n) || programs_keyed(p, n) ? "data" : NULL;
+		return CARVE_BYTECODE;
+	return meaning_encoded(p, n) || meaning_text_key(p, n) || programs_keyed(p, n) ? CARVE_DATA : CARVE_NOTHING;
 }

@@ -89,20 +89,17 @@ void numbers_look(struct within *w)
 		if (!may_begin(w, at) || carve_taken(w, at))
 			continue;
 		for (size_t i = 0; i < sizeof notations / sizeof *notations; i++) {
-			struct carved c = { .offset = at, .coding = notations[i].name };
+			struct carved c = { .offset = at, .coding = notations[i].name, .encoded = true };
 			size_t to = at, count = run(w, at, &notations[i], &to, &c.bytes);
 
 			c.size = to - at;
-			if (count >= NUMBERS_LEAST && carve_work(w, count) && carve_offer(w, &c)) {
+			if (count >= NUMBERS_LEAST && carve_work(w, count)) {
+				/* Whether they mean something or not: without the first of them they mean no more. */
+				carve_offer(w, &c);
 				at = to - 1;
 				break;
 			}
 			buf_free(&c.bytes);
-			/* The same numbers again, without the first of them, mean no more. */
-			if (count >= NUMBERS_LEAST) {
-				at = to - 1;
-				break;
-			}
 		}
 	}
 }

@@ -7,8 +7,8 @@
 #define KEY_MOST 32u
 #define PAIRS 3u                    /* of a crib's bytes that are compared at every place */
 #define CHECKS 2u                   /* bytes that must agree beyond those that give the key */
-#define HEADER_MOST 4096u           /* decoded first: most that is taken for a program's header is none */
-#define PROGRAM_LEAST 256u           /* bytes of one that is worth a look for a key */
+#define HEADER_MOST 4096u           /* bytes of a program that are decoded first */
+#define PROGRAM_LEAST 256u          /* bytes of one that is worth a look for a key */
 
 static void offer(struct within *w, size_t at, size_t size, const unsigned char *bytes, const char *coding, char *key)
 {
@@ -21,14 +21,12 @@ static void offer(struct within *w, size_t at, size_t size, const unsigned char 
 static void plain(struct within *w)
 {
 	/* What begins at 0 is the piece itself. */
-	for (size_t at = 1; at + 64 < w->n; at++) {
+	for (size_t at = 1; at + 64 < w->n && *w->work; at++) {
 		const unsigned char *p = w->p + at;
 		size_t size;
 
-		if ((*p != 'M' && *p != 0x7f) || !*w->work)
+		if ((*p != 'M' && *p != 0x7f) || !carve_work(w, meaning_cost(p, w->n - at)))
 			continue;
-		if (!carve_work(w, meaning_cost(p, w->n - at)))
-			break;
 		size = meaning_program(p, w->n - at);
 		if (size && carve_work(w, size)) {
 			offer(w, at, size, p, "plain", NULL);
@@ -38,16 +36,20 @@ static void plain(struct within *w)
 }
 
 /* What is known of a plain header, where the mask has an x: of little-endian ELF files the identification, e_version, e_phoff as
- * every linker sets it, e_flags, e_ehsize, e_phentsize and the upper bytes of the first program header; of PE files the DOS header's last words, which nothing reads. */
+ * every linker sets it, e_flags, e_ehsize, e_phentsize and the upper bytes of the first program header; of PE files the DOS header's
+ * last words, which nothing reads. */
 struct crib { size_t n; const char *value, *mask; };
 
 static const struct crib cribs[] = {
-	{ 96, "\x7f" "ELF\2\1\1\0" "\0\0\0\0\0\0\0\0" "\0\0\0\0\1\0\0\0" "\0\0\0\0\0\0\0\0" "\100\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0" "\0\0\0\0\100\0\70\0"
+	{ 96, "\x7f" "ELF\2\1\1\0" "\0\0\0\0\0\0\0\0" "\0\0\0\0\1\0\0\0" "\0\0\0\0\0\0\0\0" "\100\0\0\0\0\0\0\0"
+		"\0\0\0\0\0\0\0\0" "\0\0\0\0\100\0\70\0"
 		"\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0",
-		"xxxxxxx." "xxxxxxxx" ".x.xxxxx" "......xx" "xxxxxxxx" "......xx" "xxxxxxxx" ".x......" ".xxx.xxx" "..xxxxxx" "......xx" "......xx" },
+		"xxxxxxx." "xxxxxxxx" ".x.xxxxx" "......xx" "xxxxxxxx" "......xx" "xxxxxxxx" ".x......"
+		".xxx.xxx" "..xxxxxx" "......xx" "......xx" },
 	{ 44, "\x7f" "ELF\1\1\1\0" "\0\0\0\0\0\0\0\0" "\0\0\0\0\1\0\0\0" "\0\0\0\0\64\0\0\0" "\0\0\0\0\0\0\0\0" "\64\0\40\0",
 		"xxxxxxx." "xxxxxxxx" ".x.xxxxx" "....xxxx" "...xxxxx" "xxxx" },
-	{ 60, "MZ" "\0\0\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0",
+	{ 60, "MZ" "\0\0\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0\0\0"
+		"\0\0\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0",
 		"xx" ".........." ".........." "......xxxx" "xxxxxxxxxx" "xxxxxxxxxx" "xxxxxxxx" },
 };
 #define CRIBS (sizeof cribs / sizeof *cribs)
@@ -95,18 +97,20 @@ static bool key_at(const unsigned char *p, const struct crib *c, size_t length, 
 	return bytes == length && checked >= CHECKS && set;
 }
 
-/* The length of the program at p under a key of this length that begins at p; copy: all n bytes without the key, to be freed. */
-static size_t decode(const unsigned char *p, size_t n, const unsigned char *key, size_t length, unsigned char **copy)
+static void apply(const unsigned char *p, size_t n, const unsigned char *key, size_t length, unsigned char *to)
 {
-	size_t head = n < HEADER_MOST ? n : HEADER_MOST;
+	for (size_t i = 0; i < n; i++)
+		to[i] = p[i] ^ key[i % length];
+}
 
-	*copy = buf_alloc(n);
-	for (size_t i = 0; i < n; i++) {
-		if (i == head && !meaning_program(*copy, head))
-			return 0;
-		(*copy)[i] = p[i] ^ key[i % length];
-	}
-	return meaning_program(*copy, n);
+/* Does a program's header stand at p under the key? Most that fits a crib is none. */
+static bool header_at(const unsigned char *p, size_t n, const unsigned char *key, size_t length)
+{
+	unsigned char head[HEADER_MOST];
+	size_t looked = n < sizeof head ? n : sizeof head;
+
+	apply(p, looked, key, length, head);
+	return meaning_program(head, looked);
 }
 
 static void under_key(struct within *w, size_t at, const struct crib *c, size_t length)
@@ -115,12 +119,15 @@ static void under_key(struct within *w, size_t at, const struct crib *c, size_t 
 	unsigned char key[KEY_MOST], *copy;
 	struct buf hex = { 0 };
 
-	if (!key_at(w->p + at, c, length, key) || carve_taken(w, at) || !carve_work(w, HEADER_MOST))
+	if (!key_at(w->p + at, c, length, key) || carve_taken(w, at) || !carve_work(w, HEADER_MOST) ||
+		!header_at(w->p + at, n, key, length) || !carve_work(w, n))
 		return;
-	size = decode(w->p + at, n, key, length, &copy);
-	for (size_t i = 0; size && i < length; i++)
+	copy = buf_alloc(n);
+	apply(w->p + at, n, key, length, copy);
+	size = meaning_program(copy, n);
+	for (size_t i = 0; i < length; i++)
 		buf_addf(&hex, "%02x", key[i]);
-	if (size && carve_work(w, n))
+	if (size)
 		offer(w, at, size, copy, "xor", buf_strdup(buf_str(&hex)));
 	buf_free(&hex);
 	free(copy);
@@ -128,16 +135,13 @@ static void under_key(struct within *w, size_t at, const struct crib *c, size_t 
 
 bool programs_keyed(const unsigned char *p, size_t n)
 {
-	unsigned char key[KEY_MOST], *copy;
-	size_t size = 0;
+	unsigned char key[KEY_MOST];
 
 	for (size_t i = 0; n >= PROGRAM_LEAST && i < CRIBS; i++)
-		for (size_t k = 0; k < LENGTHS && !size; k++)
-			if (key_at(p, &cribs[i], lengths[k], key)) {
-				size = decode(p, n, key, lengths[k], &copy);
-				free(copy);
-			}
-	return size;
+		for (size_t k = 0; k < LENGTHS; k++)
+			if (key_at(p, &cribs[i], lengths[k], key) && header_at(p, n, key, lengths[k]))
+				return true;
+	return false;
 }
 
 /* Sixteen places at once: the compiler makes the processor's vectors of it, where there are such. */

@@ -2,7 +2,10 @@
 
 #include "code/code.h"
 
-#include <string.h>
+static const char *const names[] = {
+	[CARVE_PROGRAM] = "program", [CARVE_SCRIPT] = "script", [CARVE_BYTECODE] = "bytecode", [CARVE_TEXT] = "text",
+	[CARVE_STREAM] = "stream", [CARVE_ARCHIVE] = "archive", [CARVE_DATA] = "data",
+};
 
 static json_t *piece_json(const struct carved *c, json_int_t at)
 {
@@ -19,7 +22,9 @@ static json_t *piece_json(const struct carved *c, json_int_t at)
 		json_object_set_new(o, "key", json_string(c->key));
 	if (c->name)
 		json_object_set_new(o, "name", jsonio_name(c->name));
-	json_object_set_new(o, "what", json_string(c->what));
+	if (c->encoded)
+		json_object_set_new(o, "encoded", json_true());
+	json_object_set_new(o, "what", json_string(names[c->what]));
 	json_object_set_new(o, "format", json_string(format_of(c->bytes.p, c->bytes.len, format)));
 	json_object_set_new(o, "size", json_integer((json_int_t)c->bytes.len));
 	json_object_set_new(o, "sha256", json_string(hex));
@@ -36,7 +41,7 @@ json_t *carving_report(const struct carving *c, int fd, struct err *e)
 
 	for (size_t i = 0; i < c->count; i++) {
 		const struct carved *piece = &c->piece[i];
-		bool keep = carve_is_leaf(piece->what);
+		bool keep = piece->what <= CARVE_TEXT;
 
 		json_array_append_new(list, piece_json(piece, keep ? at : -1));
 		if (!keep)

@@ -58,13 +58,12 @@ static bool inflated(struct within *w, const unsigned char *p, size_t n, int win
 		z.next_out = block;
 		z.avail_out = sizeof block;
 		rc = inflate(&z, Z_NO_FLUSH);
+		/* One piece may take what all may, and a block: then it fits nowhere, and that is told. */
 		if (!carve_work(w, sizeof block - z.avail_out) || out->len > w->l->bytes)
 			rc = Z_BUF_ERROR;
 		buf_add(out, block, sizeof block - z.avail_out);
 	}
-	*used = n - z.avail_in;
-	if (z.total_in < n)
-		*used = (size_t)z.total_in;
+	*used = (size_t)z.total_in;
 	inflateEnd(&z);
 	return rc == Z_STREAM_END || (window != WINDOW_RAW && out->len >= (window == WINDOW_GZIP ? CUT_LEAST_GZIP : CUT_LEAST));
 }
@@ -80,8 +79,9 @@ bool streams_deflated(struct within *w, const struct buf *bytes, struct buf *out
 static bool unrolled(struct within *w, const char *coding, const unsigned char *p, size_t n, struct buf *out, size_t *used)
 {
 	struct err e = { 0 };
-	size_t extent = carve_work(w, OPENING + n / 2) ? extent_of(p, n) : 0;   /* it may read all of them */
-	struct unroll *u = extent ? unroll_as(coding, p, extent, &e) : NULL;
+	size_t extent = extent_of(p, n);
+	/* Whose end is sought was read as far as that. */
+	struct unroll *u = carve_work(w, OPENING + (strcmp(coding, "xz") ? 0 : extent)) ? unroll_as(coding, p, extent, &e) : NULL;
 	const void *block;
 	ssize_t got = 0;
 

@@ -52,8 +52,7 @@ static size_t joint(const struct within *w, size_t at, bool *quoted)
 	size_t end = at;
 	bool breaks = false;
 
-	for (; end < w->n && end - at < JOINT_MOST && w->p[end] && strchr(between, w->p[end]); end++)
-	{
+	for (; end < w->n && end - at < JOINT_MOST && w->p[end] && strchr(between, w->p[end]); end++) {
 		bool quote = w->p[end] == '"' || w->p[end] == '\'' || w->p[end] == '`';
 
 		*quoted |= quote;
@@ -161,23 +160,25 @@ static void rotated(const struct buf *text, struct buf *out)
 
 static bool offer(struct within *w, const struct run *r, const char *coding, struct buf *bytes)
 {
-	struct carved c = { .offset = r->from, .size = r->to - r->from, .coding = coding, .bytes = *bytes };
+	struct carved c = { .offset = r->from, .size = r->to - r->from, .coding = coding, .encoded = true, .bytes = *bytes };
 
 	*bytes = (struct buf){ 0 };
 	return carve_offer(w, &c);
 }
 
-static bool try_one(struct within *w, const struct run *r, void (*decode)(const struct buf *, struct buf *), const char *coding, const char *deflated)
+/* coding: what it is called when the decoded bytes mean something; deflated: when they have to be inflated first, or NULL. */
+static bool try_one(struct within *w, const struct run *r, void (*decode)(const struct buf *, struct buf *), const char *coding,
+                    const char *deflated)
 {
 	struct buf bytes = { 0 }, out = { 0 };
-	const char *what;
+	enum carve_what what;
 	bool found;
 
 	if (!carve_work(w, r->text.len))
 		return false;
 	decode(&r->text, &bytes);
-	what = bytes.len >= SHORTEST ? meaning_of(bytes.p, bytes.len) : NULL;
-	found = what && !(r->part && *what == 't');
+	what = meaning_of(bytes.p, bytes.len);
+	found = what && !(r->part && what == CARVE_TEXT);
 	if (!found && deflated && streams_deflated(w, &bytes, &out))
 		found = offer(w, r, deflated, &out);
 	else if (found)

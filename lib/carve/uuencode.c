@@ -43,7 +43,7 @@ static void decode(const unsigned char *p, size_t bytes, struct buf *out)
 void uuencode_look(struct within *w)
 {
 	for (size_t at = 0; at + 1 + width(FULL) < w->n && *w->work; at++) {
-		struct carved c = { .offset = at, .coding = "uuencode" };
+		struct carved c = { .offset = at, .coding = "uuencode", .encoded = true };
 		size_t next = at, end = at, bytes;
 
 		/* The first line of whatever is worth a look is full. */

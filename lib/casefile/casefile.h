@@ -136,7 +136,8 @@ void unroll_close(struct unroll *u);
 
 /* ---- extent.c: where one stream ends and what follows begins ---- */
 
-/* How many of the n bytes the compressed stream at p takes at most; n where its format does not tell. */
+/* How many of the n bytes the compressed stream, zip or 7z archive at p takes at most; n where its format does not tell. That of an xz
+ * stream is sought, and all before it is read. */
 size_t extent_of(const void *p, size_t n);
 
 /* ---- members.c: an archive in memory, in the formats that programs carry ---- */
@@ -147,8 +148,8 @@ struct members;
 struct members *members_open(const char *format, const void *p, size_t n, struct err *e);
 /* The next regular file: 1; 0 at the end; -1 (65): what follows cannot be read. name: bytes until the next call, NULL: it has none. */
 int members_next(struct members *m, const char **name, struct err *e);
-/* Its next bytes; they stay until the next call. 0 at its end, -1 (65): the rest is damaged or under a password. */
-ssize_t members_block(struct members *m, const void **p, struct err *e);
+/* Its next bytes, holes as zeros; they stay until the next call. 0 at its end, -1 (65): the rest is damaged or under a password. */
+ssize_t members_read(struct members *m, const void **p, struct err *e);
 size_t members_used(const struct members *m);   /* at the end: how many of the n bytes were the archive's; 0: it does not tell */
 void members_close(struct members *m);
 

@@ -9,6 +9,7 @@
 struct members {
 	struct archive *a;
 	bool seeks;               /* its table is at the end: how much was read tells nothing */
+	char block[65536];
 };
 
 static const struct { const char *name; int (*support)(struct archive *); bool seeks; } formats[] = {
@@ -62,18 +63,12 @@ int members_next(struct members *m, const char **name, struct err *e)
 	return 1;
 }
 
-ssize_t members_block(struct members *m, const void **p, struct err *e)
+ssize_t members_read(struct members *m, const void **p, struct err *e)
 {
-	la_int64_t at;
-	size_t n = 0;
-	int rc;
+	la_ssize_t n = archive_read_data(m->a, m->block, sizeof(m->block));
 
-	do
-		rc = archive_read_data_block(m->a, p, &n, &at);
-	while (rc == ARCHIVE_OK && !n);
-	if (rc == ARCHIVE_EOF)
-		return 0;
-	return rc == ARCHIVE_OK || rc == ARCHIVE_WARN ? (ssize_t)n : damaged(m, e);
+	*p = m->block;
+	return n >= 0 ? (ssize_t)n : damaged(m, e);
 }
 
 size_t members_used(const struct members *m)

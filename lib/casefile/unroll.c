@@ -22,8 +22,8 @@ static int take_filters(struct archive *a)
 
 	for (i = 0; i < sizeof(filter) / sizeof(*filter); i++)
 		if (filter[i](a) != ARCHIVE_OK)
-			return -1;
-	return archive_read_support_format_raw(a) == ARCHIVE_OK ? 0 : -1;
+			return ARCHIVE_FATAL;
+	return ARCHIVE_OK;
 }
 
 static int damaged(const struct unroll *u, struct err *e)
@@ -33,25 +33,35 @@ static int damaged(const struct unroll *u, struct err *e)
 	return err_set(e, EX_DATAERR, "damaged compressed stream: %s", err_q(why ? why : "unknown"));
 }
 
-struct unroll *unroll_open(const void *p, size_t n, struct err *e)
+/* Of what was begun with these filters; NULL: rc is that of setting them, or the stream is none of theirs. */
+static struct unroll *begin(struct unroll *u, int rc, const void *p, size_t n, struct err *e)
+{
+	if (rc != ARCHIVE_OK || archive_read_support_format_raw(u->a) != ARCHIVE_OK)
+		err_set(e, EX_SOFTWARE, "libarchive lacks a compression");
+	else if (archive_read_open_memory(u->a, p, n) == ARCHIVE_OK && archive_read_next_header(u->a, &u->entry) == ARCHIVE_OK)
+		return u;
+	else
+		damaged(u, e);
+	unroll_close(u);
+	return NULL;
+}
+
+static struct unroll *new_unroll(void)
 {
 	struct unroll *u = buf_alloc(sizeof(*u));
 
 	u->a = archive_read_new();
-	if (!u->a || take_filters(u->a) < 0) {
-		err_set(e, EX_SOFTWARE, "libarchive lacks a compression");
-		goto fail;
-	}
-	if (archive_read_open_memory(u->a, p, n) != ARCHIVE_OK || archive_read_next_header(u->a, &u->entry) != ARCHIVE_OK) {
-		damaged(u, e);
-		goto fail;
-	}
-	if (archive_filter_count(u->a) != 2) {
-		err_set(e, EX_DATAERR, archive_filter_count(u->a) > 2 ? "compressed more than once" : "in no compression that is known");
-		goto fail;
-	}
 	return u;
-fail:
+}
+
+struct unroll *unroll_open(const void *p, size_t n, struct err *e)
+{
+	struct unroll *u = new_unroll();
+
+	u = begin(u, u->a ? take_filters(u->a) : ARCHIVE_FATAL, p, n, e);
+	if (!u || archive_filter_count(u->a) == 2)
+		return u;
+	err_set(e, EX_DATAERR, archive_filter_count(u->a) > 2 ? "compressed more than once" : "in no compression that is known");
 	unroll_close(u);
 	return NULL;
 }
@@ -62,22 +72,13 @@ struct unroll *unroll_as(const char *compression, const void *p, size_t n, struc
 		{ "gzip", ARCHIVE_FILTER_GZIP }, { "bzip2", ARCHIVE_FILTER_BZIP2 }, { "xz", ARCHIVE_FILTER_XZ }, { "lzma", ARCHIVE_FILTER_LZMA },
 		{ "lz4", ARCHIVE_FILTER_LZ4 }, { "zstd", ARCHIVE_FILTER_ZSTD },
 	};
-	struct unroll *u = buf_alloc(sizeof(*u));
-	size_t i = 0;
+	struct unroll *u = new_unroll();
+	int rc = ARCHIVE_FATAL;
 
-	while (i < sizeof(known) / sizeof(*known) && strcmp(known[i].name, compression))
-		i++;
-	u->a = archive_read_new();
-	if (i == sizeof(known) / sizeof(*known) || !u->a || archive_read_support_format_raw(u->a) != ARCHIVE_OK ||
-		archive_read_append_filter(u->a, known[i].filter) != ARCHIVE_OK) {
-		err_set(e, EX_SOFTWARE, "libarchive lacks a compression");
-	} else if (archive_read_open_memory(u->a, p, n) == ARCHIVE_OK && archive_read_next_header(u->a, &u->entry) == ARCHIVE_OK) {
-		return u;
-	} else {
-		damaged(u, e);
-	}
-	unroll_close(u);
-	return NULL;
+	for (size_t i = 0; u->a && i < sizeof(known) / sizeof(*known); i++)
+		if (!strcmp(known[i].name, compression))
+			rc = archive_read_append_filter(u->a, known[i].filter);
+	return begin(u, rc, p, n, e);
 }
 
 ssize_t unroll_block(struct unroll *u, const void **p, struct err *e)

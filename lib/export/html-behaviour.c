@@ -19,10 +19,7 @@ static void files(struct buf *b, const json_t *list)
 		buf_adds(b, "<tr>");
 		html_cell(b, NULL, jsonio_str(o, "change"), 20);
 		html_cell(b, "code", jsonio_str(o, "path"), 160);
-		buf_adds(b, "<td class=\"num\">");
-		if (json_is_number(json_object_get(o, "size")))
-			html_size(b, jsonio_num(o, "size", 0));
-		buf_adds(b, "</td>");
+		html_size_cell(b, o);
 		html_cell(b, NULL, jsonio_str(o, "startup"), 40);
 		buf_adds(b, "</tr>\n");
 	}

@@ -194,9 +194,7 @@ static void found_and_dropped(struct buf *b, const json_t *unpack)
 		buf_adds(b, "<tr>");
 		html_cell(b, NULL, jsonio_str(o, "kind"), 40);
 		html_cell(b, "code", jsonio_str(o, "name"), 120);
-		buf_adds(b, "<td class=\"num\">");
-		html_size(b, jsonio_num(o, "size", 0));
-		buf_adds(b, "</td>");
+		html_size_cell(b, o);
 		html_cell(b, "code", jsonio_str(o, "sha256"), 64);
 		buf_adds(b, "</tr>\n");
 	}

@@ -77,7 +77,8 @@ void html_carved(struct buf *b, const json_t *carved)
 	if (!json_array_size(list))
 		return;
 	html_scroll(b, "What it hides");
-	buf_adds(b, "<table><thead><tr><th class=\"num\">No.</th><th>In</th><th class=\"num\">At</th><th>As</th><th>What</th><th>Name</th><th class=\"num\">Size</th><th>SHA-256</th></tr></thead><tbody>\n");
+	buf_adds(b, "<table><thead><tr><th class=\"num\">No.</th><th>In</th><th class=\"num\">At</th><th>As</th><th>What</th><th>Name</th>"
+		"<th class=\"num\">Size</th><th>SHA-256</th></tr></thead><tbody>\n");
 	json_array_foreach(list, i, o) {
 		json_int_t parent = jsonio_int(o, "parent", -1);
 
@@ -92,9 +93,7 @@ void html_carved(struct buf *b, const json_t *carved)
 		html_cell(b, NULL, jsonio_str(o, "coding"), 40);
 		html_cell(b, NULL, jsonio_str(o, "what"), 20);
 		html_cell(b, "code", jsonio_str(o, "name") ? jsonio_str(o, "name") : jsonio_str(o, "key") ? jsonio_str(o, "key") : "", 120);
-		buf_adds(b, "<td class=\"num\">");
-		html_size(b, jsonio_num(o, "size", 0));
-		buf_adds(b, "</td>");
+		html_size_cell(b, o);
 		html_cell(b, "code", jsonio_str(o, "sha256"), 64);
 		buf_adds(b, "</tr>\n");
 	}

@@ -81,6 +81,14 @@ void html_size(struct buf *b, double bytes)
 	buf_addf(b, u ? "%.1f %s" : "%.0f %s", bytes, units[u]);
 }
 
+void html_size_cell(struct buf *b, const json_t *o)
+{
+	buf_adds(b, "<td class=\"num\">");
+	if (json_is_number(json_object_get(o, "size")))
+		html_size(b, jsonio_num(o, "size", 0));
+	buf_adds(b, "</td>");
+}
+
 void html_count(struct buf *b, json_int_t n)
 {
 	char digits[32];

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PIECES_MOST 64u     /* as many as the carver tells */
 #define CARVE_MS 180000     /* the helper's own limits end sooner, unless the machine is very busy; this is for one that sleeps */
 
 static bool is_code(const json_t *piece)
@@ -11,25 +12,6 @@ static bool is_code(const json_t *piece)
 	const char *what = jsonio_str(piece, "what");
 
 	return what && (!strcmp(what, "program") || !strcmp(what, "script") || !strcmp(what, "bytecode"));
-}
-
-/* The coding as text that a piece, or what holds it, has; NULL: none, as compilers and installers have it. */
-static const char *coded(const json_t *piece, const json_t *pieces)
-{
-	static const char *const usual[] = { "plain", "xor", "tar", "cpio", "zip", "ar", "7zip", "cab", "rar", "gzip", "zlib", "bzip2", "xz", "lzma", "zstd", "lz4" };
-
-	for (size_t depth = 0; piece && depth <= json_array_size(pieces); depth++) {
-		const char *coding = jsonio_str(piece, "coding");
-		json_int_t parent = jsonio_int(piece, "parent", -1);
-		bool found = !coding;
-
-		for (size_t i = 0; !found && i < sizeof usual / sizeof *usual; i++)
-			found = !strcmp(coding, usual[i]);
-		if (!found)
-			return coding;
-		piece = parent >= 0 ? json_array_get(pieces, (size_t)parent) : NULL;
-	}
-	return NULL;
 }
 
 /* Each sign once: for the first piece that has it. */
@@ -40,7 +22,8 @@ static void add_signs(json_t *stat, const json_t *pieces)
 	size_t i;
 
 	json_array_foreach(pieces, i, o) {
-		const char *coding = jsonio_str(o, "coding"), *what = jsonio_str(o, "what"), *as = coded(o, pieces);
+		const char *coding = jsonio_str(o, "coding"), *what = jsonio_str(o, "what");
+		bool encoded = jsonio_bool(o, "encoded", false);
 
 		if (!coding || !is_code(o))
 			continue;
@@ -48,11 +31,11 @@ static void add_signs(json_t *stat, const json_t *pieces)
 			inner_sign(stat, "program-under-key", json_sprintf("a program stands in it under the key %s", jsonio_str(o, "key") ? jsonio_str(o, "key") : "?"));
 			keyed = true;
 		}
-		if (!text && as) {
-			inner_sign(stat, "code-in-text", json_sprintf("it holds a %s as text (%s)", what, as));
+		if (!text && encoded) {
+			inner_sign(stat, "code-in-text", json_sprintf("it holds a %s that is written as text (%s)", what, coding));
 			text = true;
 		}
-		if (!carries && script && !as && !strcmp(what, "program")) {
+		if (!carries && script && !encoded && !strcmp(what, "program")) {
 			inner_sign(stat, "script-with-program", json_sprintf("a program follows the script (%s)", coding));
 			carries = true;
 		}
@@ -65,7 +48,7 @@ static json_t *believe(const struct buf *said)
 	struct err ignored = { 0 };
 	json_t *o = jsonio_parse(said->p, said->len, "what the carver printed", &ignored);
 
-	if (json_is_array(json_object_get(o, "pieces")))
+	if (json_is_array(json_object_get(o, "pieces")) && json_array_size(json_object_get(o, "pieces")) <= PIECES_MOST)
 		return o;
 	json_decref(o);
 	return NULL;
@@ -96,10 +79,8 @@ int carve_analyse(const struct micro_sample *s, json_t *stat, struct micro_extra
 	bytes = io_tmp(e);
 	if (bytes < 0 || helper_run_with("helper-carve", args, s->body, bytes, CARVE_MS, &r, e))
 		goto out;
-	if (r.end == HELPER_DONE && r.status) {
-		err_set(e, r.status, "%s", r.err.len ? err_qn(r.err.p, r.err.len) : "the carver failed");
+	if (inner_ended(&r, "the carver failed", e))
 		goto out;
-	}
 	o = r.end == HELPER_DONE ? believe(&r.out) : NULL;
 	if (!o) {
 		msg_info("%.12s: the carver ended as %s", s->sha256, inner_end(r.end));

@@ -22,6 +22,16 @@ const char *inner_end(enum helper_end end)
 	return ends[end];
 }
 
+int inner_ended(struct helper_result *r, const char *otherwise, struct err *e)
+{
+	if (r->end != HELPER_DONE || !r->status)
+		return 0;
+	if (r->status == EX_IOERR)
+		return err_set(e, r->status, "%s", r->err.len ? err_qn(r->err.p, r->err.len) : otherwise);
+	r->end = HELPER_CRASHED;
+	return 0;
+}
+
 /* A part of what the helper wrote, as a file of its own; -1: it is not what the helper said. */
 static int cut(int bytes, const json_t *o, struct err *e)
 {

@@ -128,13 +128,9 @@ int unpack_analyse(const struct micro_sample *s, json_t *stat, struct buf *disas
 	rc = 0;
 	if (r.end == HELPER_DONE && r.status == EX_DATAERR)
 		goto out;
-	/* Any other code is a library's way out, not ours. */
-	if (r.end == HELPER_DONE && r.status && r.status != EX_IOERR)
-		r.end = HELPER_CRASHED;
-	if (r.end == HELPER_DONE && r.status) {
-		rc = err_set(e, r.status, "%s", r.err.len ? err_qn(r.err.p, r.err.len) : "the emulator failed");
+	rc = inner_ended(&r, "the emulator failed", e);
+	if (rc)
 		goto out;
-	}
 	o = r.end == HELPER_DONE ? believe(&r.out) : NULL;
 	if (!o) {
 		msg_info("%.12s: the emulator ended as %s", s->sha256, inner_end(r.end));

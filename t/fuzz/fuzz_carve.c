@@ -19,7 +19,7 @@ static void check(const struct carving *c, size_t n)
 		const struct carved *o = &c->piece[i];
 		size_t room = o->parent < 0 ? n : c->piece[o->parent].bytes.len;
 
-		if (o->parent >= (int)i || o->offset > room || o->size > room - o->offset || !o->size || !o->coding || !o->what)
+		if (o->parent >= (int)i || o->offset > room || o->size > room - o->offset || !o->size || !o->coding || !o->what || o->what > CARVE_DATA)
 			abort();
 		held += o->bytes.len;
 	}

@@ -27,9 +27,9 @@ static void chance(struct buf *b, size_t n, uint64_t state)
 	}
 }
 
-static bool found(const struct carving *c, size_t i, const char *coding, const char *what, const void *bytes, size_t n)
+static bool found(const struct carving *c, size_t i, const char *coding, enum carve_what what, const void *bytes, size_t n)
 {
-	return i < c->count && !strcmp(c->piece[i].coding, coding) && !strcmp(c->piece[i].what, what) && c->piece[i].bytes.len == n &&
+	return i < c->count && !strcmp(c->piece[i].coding, coding) && c->piece[i].what == what && c->piece[i].bytes.len == n &&
 		!memcmp(c->piece[i].bytes.p, bytes, n);
 }
 
@@ -51,7 +51,7 @@ static void under_keys(const char *name, const void *program, size_t n, const si
 		chance(&b, 33, 5);
 		carve(b.p, b.len, NULL, &c);
 		snprintf(words, sizeof words, "%s under a key of %zu bytes", name, *lengths);
-		if (!OK(found(&c, 0, "xor", "program", p, n) && c.piece[0].offset == 61 + *lengths && !strcmp(c.piece[0].key, hex), words))
+		if (!OK(found(&c, 0, "xor", CARVE_PROGRAM, p, n) && c.piece[0].offset == 61 + *lengths && !strcmp(c.piece[0].key, hex), words))
 			printf("# %zu pieces\n", c.count);
 		carving_free(&c);
 		buf_free(&b);
@@ -72,8 +72,8 @@ static void programs(void)
 	buf_adds(&b, "between");
 	buf_add(&b, pe->b, pe->n);
 	carve(b.p, b.len, NULL, &c);
-	OK(found(&c, 0, "plain", "program", elf.p, elf.len) && c.piece[0].offset == 10 && c.piece[0].parent == -1, "an ELF file behind a script, as long as it is");
-	OK(found(&c, 1, "plain", "program", pe->b, pe->n) && c.piece[1].offset == 17 + elf.len, "a PE file behind that");
+	OK(found(&c, 0, "plain", CARVE_PROGRAM, elf.p, elf.len) && c.piece[0].offset == 10 && c.piece[0].parent == -1, "an ELF file behind a script, as long as it is");
+	OK(found(&c, 1, "plain", CARVE_PROGRAM, pe->b, pe->n) && c.piece[1].offset == 17 + elf.len, "a PE file behind that");
 	carving_free(&c);
 	carve(elf.p, elf.len, NULL, &c);
 	OK(!c.count && !c.stopped, "a program is not what it hides");
@@ -102,7 +102,7 @@ static void numbers(const char *name, const char *prefix, unsigned base, const c
 	}
 	buf_adds(&b, ");\n");
 	carve(b.p, b.len, NULL, &c);
-	if (!OK(c.count == 1 && found(&c, 0, coding, "script", script, sizeof script - 1), name))
+	if (!OK(c.count == 1 && found(&c, 0, coding, CARVE_SCRIPT, script, sizeof script - 1), name))
 		printf("# %zu: %s\n%s", c.count, c.count ? c.piece[0].coding : "", buf_str(&b));
 	carving_free(&c);
 	buf_free(&b);
@@ -138,7 +138,7 @@ static void texts(void)
 			buf_addf(&b, "\"%.*s\" + \\\n    ", (int)width, text + i);
 		buf_adds(&b, "\"\"\nfinish(s)\n");
 		carve(b.p, b.len, NULL, &c);
-		if (!OK(c.count == 1 && found(&c, 0, "base64", "script", script, sizeof script - 1), "base64 in quotes that are joined"))
+		if (!OK(c.count == 1 && found(&c, 0, "base64", CARVE_SCRIPT, script, sizeof script - 1), "base64 in quotes that are joined"))
 			printf("# %zu\n%s\n", width, buf_str(&b));
 		carving_free(&c);
 	}
@@ -149,7 +149,7 @@ static void texts(void)
 	json_decref(base64);
 	base64 = jsonio_base64(wide.p, wide.len);
 	carve(json_string_value(base64), json_string_length(base64), NULL, &c);
-	OK(c.count == 2 && found(&c, 0, "base64", "text", wide.p, wide.len) && found(&c, 1, "utf-16le", "script", script, sizeof script - 1) && !c.piece[1].parent,
+	OK(c.count == 2 && found(&c, 0, "base64", CARVE_TEXT, wide.p, wide.len) && found(&c, 1, "utf-16le", CARVE_SCRIPT, script, sizeof script - 1) && !c.piece[1].parent,
 		"base64 of a text of 16 bits a character, as PowerShell takes it");
 	carving_free(&c);
 	json_decref(base64);
@@ -172,7 +172,7 @@ static void literal(const char *name, const char *before, const char *after, con
 	}
 	buf_addf(&b, "%s)\n", after);
 	carve(b.p, b.len, NULL, &c);
-	OK(c.count == depth && found(&c, depth - 1, coding, "script", script, sizeof script - 1), name);
+	OK(c.count == depth && found(&c, depth - 1, coding, CARVE_SCRIPT, script, sizeof script - 1), name);
 	carving_free(&c);
 	buf_free(&b);
 }
@@ -210,7 +210,7 @@ static void keyed(void)
 		buf_addc(&b, (char)(script[i] ^ 0x5a));
 	base64 = jsonio_base64(b.p, b.len);
 	carve(json_string_value(base64), json_string_length(base64), NULL, &c);
-	OK(c.count == 2 && found(&c, 1, "xor", "script", script, sizeof script - 1) && !strcmp(c.piece[1].key, "5a"), "base64 of a text under a key");
+	OK(c.count == 2 && found(&c, 1, "xor", CARVE_SCRIPT, script, sizeof script - 1) && !strcmp(c.piece[1].key, "5a"), "base64 of a text under a key");
 	carving_free(&c);
 	json_decref(base64);
 	buf_clear(&b);
@@ -257,38 +257,40 @@ static void nothing(void)
 	buf_free(&b);
 }
 
+/* A line of a script that holds a text in base64. */
+static void add_encoded(struct buf *b, const char *text)
+{
+	json_t *base64 = jsonio_base64(text, strlen(text));
+
+	buf_addf(b, "x = '%s';\n", json_string_value(base64));
+	json_decref(base64);
+}
+
+static void add_numbered(struct buf *b, const char *before, const char *after)
+{
+	buf_clear(b);
+	for (unsigned i = 0; i < 5; i++) {
+		char *one = buf_printf("%s%u%s", before, i, after);
+
+		add_encoded(b, one);
+		free(one);
+	}
+}
+
 static void limits(void)
 {
-	const struct carve_limits few = { .pieces = 3 }, four = { .pieces = 4 }, small = { .bytes = sizeof script - 1 }, lazy = { .work = 100 }, flat = { .depth = 2 };
+	const struct carve_limits few = { .pieces = 3 }, four = { .pieces = 4 }, small = { .bytes = sizeof script - 1 }, lazy = { .work = 400 }, flat = { .depth = 2 };
 	struct buf b = { 0 };
 	struct carving c;
-	json_t *base64;
 
-	for (unsigned i = 0; i < 5; i++) {
-		char one[128];
-
-		snprintf(one, sizeof one, "#!/bin/sh\necho %u is what this says\n", i);
-		base64 = jsonio_base64(one, strlen(one));
-		buf_addf(&b, "x = '%s';\n", json_string_value(base64));
-		json_decref(base64);
-	}
+	add_numbered(&b, "#!/bin/sh\necho ", " is what this says\n");
 	carve(b.p, b.len, &few, &c);
 	OK(c.count == 3 && c.stopped && !strcmp(c.stopped, "pieces"), "more than so many pieces: it says so");
 	carving_free(&c);
-	buf_clear(&b);
-	for (unsigned i = 0; i < 5; i++) {
-		char one[128];
-
-		snprintf(one, sizeof one, "this is decoy number %u, a text and no more", i);
-		base64 = jsonio_base64(one, strlen(one));
-		buf_addf(&b, "x = '%s';\n", json_string_value(base64));
-		json_decref(base64);
-	}
-	base64 = jsonio_base64(script, sizeof script - 1);
-	buf_addf(&b, "x = '%s';\n", json_string_value(base64));
-	json_decref(base64);
+	add_numbered(&b, "this is decoy number ", ", a text and no more");
+	add_encoded(&b, script);
 	carve(b.p, b.len, &four, &c);
-	OK(c.count == 4 && found(&c, 3, "base64", "script", script, sizeof script - 1) && c.stopped, "texts leave room for a script behind them");
+	OK(c.count == 4 && found(&c, 3, "base64", CARVE_SCRIPT, script, sizeof script - 1) && c.stopped, "texts leave room for a script behind them");
 	carving_free(&c);
 	carve(b.p, b.len, &small, &c);
 	OK(c.count == 1 && c.stopped && !strcmp(c.stopped, "bytes"), "more than so many bytes");
@@ -299,7 +301,7 @@ static void limits(void)
 	buf_clear(&b);
 	buf_adds(&b, script);
 	for (unsigned i = 0; i < 4; i++) {
-		base64 = jsonio_base64(b.p, b.len);
+		json_t *base64 = jsonio_base64(b.p, b.len);
 
 		buf_clear(&b);
 		buf_addf(&b, "and decode '%s' again\n", json_string_value(base64));
@@ -309,7 +311,7 @@ static void limits(void)
 	OK(c.count == 2 && c.piece[1].parent == 0 && c.stopped && !strcmp(c.stopped, "depth"), "deeper than that");
 	carving_free(&c);
 	carve(b.p, b.len, NULL, &c);
-	OK(c.count == 4 && found(&c, 3, "base64", "script", script, sizeof script - 1) && c.piece[3].parent == 2, "text in text in text in text");
+	OK(c.count == 4 && found(&c, 3, "base64", CARVE_SCRIPT, script, sizeof script - 1) && c.piece[3].parent == 2, "text in text in text in text");
 	carving_free(&c);
 	buf_free(&b);
 }
