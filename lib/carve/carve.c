@@ -63,7 +63,7 @@ static void take(struct within *w, uint64_t from, uint64_t size)
 static bool is_there(const struct carving *c, const struct buf *bytes)
 {
 	for (size_t i = 0; i < c->count; i++)
-		if (c->piece[i].bytes.len == bytes->len && !memcmp(c->piece[i].bytes.p, bytes->p, bytes->len))
+		if (bytes->len && c->piece[i].bytes.len == bytes->len && !memcmp(c->piece[i].bytes.p, bytes->p, bytes->len))
 			return true;
 	return false;
 }
