@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define TAR_MAGIC 257u
+#define FIRST "P!07MR"             /* bytes of what archives_at() knows, but for tar */
 
 static bool tar_at(const unsigned char *p, size_t n)
 {
@@ -82,11 +83,17 @@ static void offer(struct within *w, struct list *l, size_t size)
 
 void archives_look(struct within *w)
 {
+	bool first[256] = { false };
+
+	carve_mark(first, FIRST, sizeof FIRST - 1);
 	for (size_t at = 0; at + 8 < w->n && *w->work; at++) {
-		const char *coding = archives_at(w->p + at, w->n - at);
 		struct list l = { 0 };
+		const char *coding;
 		size_t size;
 
+		if (!first[w->p[at]] && (at + TAR_MAGIC >= w->n || w->p[at + TAR_MAGIC] != 'u'))
+			continue;
+		coding = archives_at(w->p + at, w->n - at);
 		if (!coding || carve_taken(w, at))
 			continue;
 		size = unpack(w, coding, at, &l);

@@ -43,6 +43,12 @@ bool carve_work(struct within *w, uint64_t bytes)
 	return true;
 }
 
+void carve_mark(bool table[256], const char *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		table[(unsigned char)bytes[i]] = true;
+}
+
 /* Spans stay apart and in order: one that meets others becomes one with them. */
 static void take(struct within *w, uint64_t from, uint64_t size)
 {

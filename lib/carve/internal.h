@@ -31,6 +31,9 @@ uint64_t carve_taken(const struct within *w, uint64_t at);
 /* False: decoders have given as much as they may. */
 bool carve_work(struct within *w, uint64_t bytes);
 
+/* Marks bytes in a table: what cannot begin anything is passed over at the cost of one look into it. */
+void carve_mark(bool table[256], const char *bytes, size_t n);
+
 /* ---- meaning.c ---- */
 
 /* How many of the bytes an ELF or PE file at p takes; 0: none begins there. */

@@ -40,6 +40,7 @@ static size_t unescape(const unsigned char *p, size_t n, struct buf *out)
 {
 	size_t count = 0, at = 0;
 
+	buf_reserve(out, n);
 	while (at < n) {
 		unsigned char c = p[at++];
 		int value = -1;
@@ -54,12 +55,12 @@ static size_t unescape(const unsigned char *p, size_t n, struct buf *out)
 				value = digits(p, n, &at, 8, 3, 1);
 			count += value >= 0;
 			if (value < 0 && c != '\n')
-				buf_addc(out, letter(c));
+				out->p[out->len++] = (unsigned char)letter(c);
 		} else {
 			value = c;
 		}
 		if (value >= 0 && value < 256)
-			buf_addc(out, (char)value);
+			out->p[out->len++] = (unsigned char)value;
 	}
 	return count;
 }
@@ -68,12 +69,13 @@ static size_t unpercent(const unsigned char *p, size_t n, struct buf *out)
 {
 	size_t count = 0, at = 0;
 
+	buf_reserve(out, n);
 	while (at < n) {
 		unsigned char c = p[at++];
 		int value = c == '%' ? digits(p, n, &at, 16, 2, 2) : -1;
 
 		count += value >= 0;
-		buf_addc(out, (char)(value >= 0 ? value : c));
+		out->p[out->len++] = value >= 0 ? (unsigned char)value : c;
 	}
 	return count;
 }

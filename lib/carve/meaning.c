@@ -159,10 +159,13 @@ static bool is_wordy(const unsigned char *p, size_t n)
 
 unsigned char meaning_text_key(const unsigned char *p, size_t n)
 {
-	size_t looked = n < KEYED_LOOKED_AT ? n : KEYED_LOOKED_AT;
+	size_t looked = n < KEYED_LOOKED_AT ? n : KEYED_LOOKED_AT, alike = 1;
 	unsigned char plain[KEYED_LOOKED_AT];
 
-	for (unsigned key = 1; looked >= ENCODED_LEAST && key < 256; key++) {
+	/* No character of ASCII has the upper bit, so all have the key's: of most bytes that tells that there is none. */
+	while (alike < looked && !((p[alike] ^ p[0]) & 0x80))
+		alike++;
+	for (unsigned key = 1; looked >= ENCODED_LEAST && alike == looked && key < 256; key++) {
 		size_t i = 0;
 
 		while (i < looked && character((const unsigned char[]){ p[i] ^ (unsigned char)key }, 1))

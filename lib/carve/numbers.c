@@ -9,6 +9,7 @@
 
 #define NUMBERS_LEAST 12u
 #define BETWEEN_MOST 24u            /* characters, without blanks */
+#define FIRST "\\%&0123456789abcdefABCDEF"
 
 struct notation { const char *name, *prefix; size_t skip; unsigned base, least, digits; };
 
@@ -59,7 +60,7 @@ static bool between(const struct within *w, size_t *at, const struct notation *o
 	return *at < w->n;
 }
 
-/* The longest run from a number on; how many numbers it has. */
+/* The longest run from a number on; how many numbers it has. bytes: what they are; or NULL. */
 static size_t run(const struct within *w, size_t at, const struct notation *o, size_t *to, struct buf *bytes)
 {
 	char first[BETWEEN_MOST] = "", next[BETWEEN_MOST] = "";
@@ -67,7 +68,8 @@ static size_t run(const struct within *w, size_t at, const struct notation *o, s
 	unsigned value;
 
 	while ((end = number(w, at, o, &value))) {
-		buf_addc(bytes, (char)value);
+		if (bytes)
+			buf_addc(bytes, (char)value);
 		*to = at = end;
 		count++;
 		if (!between(w, &at, o, count == 1 ? first : next) || (count > 1 && strcmp(first, next) != 0))
@@ -76,30 +78,27 @@ static size_t run(const struct within *w, size_t at, const struct notation *o, s
 	return count;
 }
 
-static bool may_begin(const struct within *w, size_t at)
-{
-	unsigned char c = w->p[at];
-
-	return c == '\\' || c == '%' || c == '&' || (isxdigit(c) && (!at || !isalnum(w->p[at - 1])));
-}
-
 void numbers_look(struct within *w)
 {
+	bool first[256] = { false };
+
+	carve_mark(first, FIRST, sizeof FIRST - 1);
 	for (size_t at = 0; at + NUMBERS_LEAST < w->n && *w->work; at++) {
-		if (!may_begin(w, at) || carve_taken(w, at))
+		if (!first[w->p[at]] || (isxdigit(w->p[at]) && at && isalnum(w->p[at - 1])) || carve_taken(w, at))
 			continue;
 		for (size_t i = 0; i < sizeof notations / sizeof *notations; i++) {
-			struct carved c = { .offset = at, .coding = notations[i].name, .encoded = true };
-			size_t to = at, count = run(w, at, &notations[i], &to, &c.bytes);
+			const struct notation *o = &notations[i];
+			struct carved c = { .offset = at, .coding = o->name, .encoded = true };
+			size_t to = at, count = !o->skip || w->p[at] == (unsigned char)*o->prefix ? run(w, at, o, &to, NULL) : 0;
 
+			if (count < NUMBERS_LEAST || !carve_work(w, count))
+				continue;
+			/* Whether they mean something or not: without the first of them they mean no more. */
+			run(w, at, o, &to, &c.bytes);
 			c.size = to - at;
-			if (count >= NUMBERS_LEAST && carve_work(w, count)) {
-				/* Whether they mean something or not: without the first of them they mean no more. */
-				carve_offer(w, &c);
-				at = to - 1;
-				break;
-			}
-			buf_free(&c.bytes);
+			carve_offer(w, &c);
+			at = to - 1;
+			break;
 		}
 	}
 }

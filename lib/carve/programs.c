@@ -144,20 +144,20 @@ bool programs_keyed(const unsigned char *p, size_t n)
 	return false;
 }
 
-/* Sixteen places at once: the compiler makes the processor's vectors of it, where there are such. */
-#define AT_ONCE 16u
+/* So many places at once: the compiler makes the processor's vectors of it, of the longest that there are where the program runs. */
+#define AT_ONCE 32u
 typedef unsigned char places __attribute__((vector_size(AT_ONCE)));
 
-static bool any(places which)
+static inline bool any(const places *which)
 {
-	uint64_t half[2];
+	uint64_t part[4];
 
-	memcpy(half, &which, sizeof half);
-	return half[0] | half[1];
+	memcpy(part, which, sizeof part);
+	return part[0] | part[1] | part[2] | part[3];
 }
 
 /* Do all pairs differ as they must at one of the places? Of most keys the first pair tells that they do not. */
-static bool differ_so(const unsigned char *p, const struct pairs *q)
+static inline bool differ_so(const unsigned char *p, const struct pairs *q)
 {
 	places which = ~(places){ 0 }, a, b;
 
@@ -165,17 +165,19 @@ static bool differ_so(const unsigned char *p, const struct pairs *q)
 		memcpy(&a, p + q->pair[i].a, AT_ONCE);
 		memcpy(&b, p + q->pair[i].b, AT_ONCE);
 		which &= (places)((a ^ b) == q->pair[i].differ);
-		if (!any(which))
+		if (!any(&which))
 			return false;
 	}
 	return q->count;
 }
 
-void programs_look(struct within *w)
+#ifdef __x86_64__
+__attribute__((target_clones("avx2", "default")))
+#endif
+static void keyed(struct within *w)
 {
 	struct pairs pairs[CRIBS][LENGTHS];
 
-	plain(w);
 	for (size_t i = 0; i < CRIBS; i++)
 		for (size_t k = 0; k < LENGTHS; k++)
 			pairs[i][k] = pairs_of(&cribs[i], lengths[k]);
@@ -188,4 +190,10 @@ void programs_look(struct within *w)
 					for (size_t here = at; here < at + AT_ONCE && here < last; here++)
 						under_key(w, here, &cribs[i], lengths[k]);
 		}
+}
+
+void programs_look(struct within *w)
+{
+	plain(w);
+	keyed(w);
 }

@@ -13,6 +13,7 @@
 #define CUT_LEAST 1024u             /* bytes that a damaged or cut stream must have given to be believed */
 #define CUT_LEAST_GZIP 32u          /* its header tells more than two bytes do */
 #define DEFLATED_LEAST 24u
+#define FIRST "\x1f\xfd\x28\x04\x5d" "B" "\x08\x18\x28\x38\x48\x58\x68\x78"   /* bytes of what streams_at() knows */
 
 static bool bzip2_at(const unsigned char *p, size_t n)
 {
@@ -96,19 +97,21 @@ static bool unrolled(struct within *w, const char *coding, const unsigned char *
 
 void streams_look(struct within *w)
 {
+	bool first[256] = { false };
+
+	carve_mark(first, FIRST, sizeof FIRST - 1);
 	for (size_t at = 0; at + 6 < w->n && *w->work; at++) {
 		const unsigned char *p = w->p + at;
-		const char *coding = streams_at(p, w->n - at);
-		struct carved c = { .offset = at, .coding = coding };
+		struct carved c = { .offset = at, .coding = first[*p] ? streams_at(p, w->n - at) : NULL };
 		size_t used = 0;
 		bool good;
 
-		if (!coding || carve_taken(w, at))
+		if (!c.coding || carve_taken(w, at))
 			continue;
-		if (!strcmp(coding, "gzip") || !strcmp(coding, "zlib"))
-			good = inflated(w, p, w->n - at, *coding == 'g' ? WINDOW_GZIP : WINDOW_ZLIB, &c.bytes, &used);
+		if (!strcmp(c.coding, "gzip") || !strcmp(c.coding, "zlib"))
+			good = inflated(w, p, w->n - at, *c.coding == 'g' ? WINDOW_GZIP : WINDOW_ZLIB, &c.bytes, &used);
 		else
-			good = unrolled(w, coding, p, w->n - at, &c.bytes, &used);
+			good = unrolled(w, c.coding, p, w->n - at, &c.bytes, &used);
 		c.size = used;
 		if (good)
 			carve_offer(w, &c);

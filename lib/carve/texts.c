@@ -12,15 +12,16 @@
 
 enum alphabet { BASE64 = 1, BASE32 = 2, HEX = 4 };
 
-static unsigned alphabets(unsigned char c)
+/* Without <ctype.h>, whose functions are calls: every byte of a sample is asked for. */
+static inline unsigned alphabets(unsigned char c)
 {
-	unsigned of = 0;
+	unsigned u = c, lower = u | 0x20u, of = 0;
 
-	if (isalnum(c) || c == '+' || c == '/' || c == '-' || c == '_')
+	if (lower - 'a' < 26u || u - '0' < 10u || c == '+' || c == '/' || c == '-' || c == '_')
 		of |= BASE64;
-	if ((c >= 'A' && c <= 'Z') || (c >= '2' && c <= '7'))
+	if (u - 'A' < 26u || u - '2' < 6u)
 		of |= BASE32;
-	if (isxdigit(c))
+	if (lower - 'a' < 6u || u - '0' < 10u)
 		of |= HEX;
 	return of;
 }
@@ -43,6 +44,22 @@ static size_t segment(const struct within *w, size_t at, unsigned *of)
 	for (; end < w->n && alphabets(w->p[end]); end++)
 		*of &= alphabets(w->p[end]);
 	return end;
+}
+
+/* Where the next segment that is long enough may begin. One of sixteen characters has one at every sixteenth place: the others are not
+ * looked at where that one is none. */
+static size_t next_segment(const struct within *w, size_t at)
+{
+	size_t probe = at + SEGMENT_LEAST - 1;
+
+	while (probe < w->n && !alphabets(w->p[probe]))
+		probe += SEGMENT_LEAST;
+	if (probe >= w->n)
+		return w->n;
+	at = probe + 1 - SEGMENT_LEAST;
+	while (probe > at && alphabets(w->p[probe - 1]))
+		probe--;
+	return probe;
 }
 
 /* Where a text goes on that ends here: behind the end of a line, or a quote's end, and another's beginning. 0: it does not. */
@@ -264,6 +281,7 @@ void texts_look(struct within *w)
 		struct run r;
 		bool found = false;
 
+		at = next_segment(w, at);
 		end = segment(w, at, &of);
 		if (end - at < SEGMENT_LEAST || carve_taken(w, at)) {
 			at = end + 1;

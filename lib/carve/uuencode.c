@@ -42,12 +42,15 @@ static void decode(const unsigned char *p, size_t bytes, struct buf *out)
 
 void uuencode_look(struct within *w)
 {
-	for (size_t at = 0; at + 1 + width(FULL) < w->n && *w->work; at++) {
-		struct carved c = { .offset = at, .coding = "uuencode", .encoded = true };
-		size_t next = at, end = at, bytes;
+	const unsigned char *m;
 
-		/* The first line of whatever is worth a look is full. */
-		if (w->p[at] != ' ' + FULL || carve_taken(w, at))
+	/* The first line of whatever is worth a look is full. */
+	for (size_t at = 0; at + 1 + width(FULL) < w->n && *w->work && (m = memchr(w->p + at, ' ' + FULL, w->n - at)); at++) {
+		struct carved c = { .coding = "uuencode", .encoded = true };
+		size_t next, end, bytes;
+
+		c.offset = next = end = at = (size_t)(m - w->p);
+		if (carve_taken(w, at))
 			continue;
 		while ((bytes = line(w, next, &end))) {
 			decode(w->p + next + 1, bytes, &c.bytes);
