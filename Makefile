@@ -86,12 +86,12 @@ TOOL_helper-initrd := initrd confine casefile base
 # ---- what is built: everything twice, plain and under the sanitizers ----
 
 .DELETE_ON_ERROR:
-.PHONY: all deps check derive observe demo lint asan mutate fuzz fuzz-smoke bench bench-known bench-scan bench-static bench-unpack desktop goodware valgrind install uninstall clean
+.PHONY: all deps check derive observe demo lint lint-deep asan mutate fuzz fuzz-smoke bench bench-known bench-scan bench-static bench-unpack desktop goodware valgrind install uninstall clean
 
 all: $(TOOLS:%=$(BUILD)/bin/%) $(HELPERS:%=$(BUILD)/libexec/muss/%)
 
 # The goals that a fresh machine is asked for install first what is missing.
-ifneq ($(filter deps check derive observe demo lint asan fuzz fuzz-smoke bench valgrind,$(MAKECMDGOALS)),)
+ifneq ($(filter deps check derive observe demo lint lint-deep asan fuzz fuzz-smoke bench valgrind,$(MAKECMDGOALS)),)
 DEPS := $(BUILD)/.deps
 endif
 deps: $(BUILD)/.deps
@@ -230,6 +230,10 @@ fuzz-smoke: fuzz
 
 lint: all
 	@t/lint $(BUILD)
+
+# The same with clang's analyser at its full depth: a quarter of an hour.
+lint-deep: all
+	@LINT_NODES=225000 t/lint $(BUILD)
 
 # ---- installation ----
 
