@@ -72,6 +72,9 @@ struct rules *rules_open(const char *folder, struct err *e);
 int rules_prepare(struct err *e);
 /* The same from text in memory. 78: it is no set of rules. */
 struct rules *rules_compile(const char *text, struct err *e);
+/* Compiled rules into a new memory file that nobody can write to, and out of one's bytes: a tenth of what compiling them takes. The bytes are believed. -1; NULL, 70. */
+int rules_save(struct rules *r, struct err *e);
+struct rules *rules_load(const void *p, size_t n, struct err *e);
 /* [{"name","tags":[],"meta":{},"matches":[{"offset","text"}]}]: at most 16 matches a rule. When time runs out: what was found so
  * far, and e->code is 75. NULL: out of memory. */
 json_t *rules_scan(struct rules *r, const void *p, size_t n, int seconds, struct err *e);

@@ -2,8 +2,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <yara.h>
 
 #define RULES_MATCHES 16         /* shown of one rule */
@@ -91,6 +93,57 @@ out:
 int rules_prepare(struct err *e)
 {
 	return yr_initialize() ? err_set(e, EX_UNAVAILABLE, "cannot start libyara") : 0;
+}
+
+static size_t write_some(const void *p, size_t size, size_t count, void *to)
+{
+	return io_write(*(int *)to, p, size * count) ? 0 : count;
+}
+
+int rules_save(struct rules *r, struct err *e)
+{
+	int fd = memfd_create("rules", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	YR_STREAM s = { .user_data = &fd, .write = write_some };
+
+	/* A helper that a sample took over must not change what the next one is given. */
+	if (fd >= 0 && yr_rules_save_stream(r->r, &s) == ERROR_SUCCESS &&
+		!fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
+		return fd;
+	err_sys(e, "cannot keep the compiled rules");
+	io_close(&fd);
+	return -1;
+}
+
+struct bytes { const unsigned char *p; size_t n; };
+
+static size_t read_some(void *to, size_t size, size_t count, void *from)
+{
+	struct bytes *b = from;
+
+	if (!size || count > b->n / size)
+		count = size ? b->n / size : 0;
+	memcpy(to, b->p, size * count);
+	b->p += size * count;
+	b->n -= size * count;
+	return count;
+}
+
+struct rules *rules_load(const void *p, size_t n, struct err *e)
+{
+	struct bytes b = { p, n };
+	YR_STREAM s = { .user_data = &b, .read = read_some };
+	struct rules *r = buf_alloc(sizeof *r);
+
+	if (yr_initialize()) {
+		err_set(e, EX_UNAVAILABLE, "cannot start libyara");
+	} else if (yr_rules_load_stream(&s, &r->r) == ERROR_SUCCESS) {
+		return r;
+	} else {
+		err_set(e, EX_SOFTWARE, "these are no compiled rules");
+		yr_finalize();
+	}
+	free(r);
+	return NULL;
 }
 
 struct rules *rules_compile(const char *text, struct err *e)

@@ -1,5 +1,7 @@
+#include "code/code.h"
 #include "micro/inner.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,8 +42,24 @@ static json_t *believe(const char *sha256, const struct buf *said, struct buf *d
 	return o;
 }
 
+/* Compiled once for all samples; -1: they are wrong, which the helper that compiles them itself is to say. */
+static int compiled = -1;
+
+static void compile(void)
+{
+	char *folder = spawn_share(".");
+	struct err e = { 0 };
+	struct rules *r = rules_open(folder, &e);
+
+	if (r)
+		compiled = rules_save(r, &e);
+	rules_free(r);
+	free(folder);
+}
+
 json_t *static_analyse(const struct micro_sample *s, struct buf *disasm, struct err *e)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	char *rules;
 	const char *args[2] = { NULL, NULL };
 	struct helper_result r;
@@ -49,9 +67,10 @@ json_t *static_analyse(const struct micro_sample *s, struct buf *disasm, struct 
 
 	if (s->body < 0)
 		return empty(s->sha256, "no-body");
+	pthread_once(&once, compile);
 	rules = spawn_share(".");
-	args[0] = rules;
-	if (helper_run("helper-static", args, s->body, STATIC_MS, &r, e))
+	args[0] = compiled < 0 ? rules : NULL;
+	if (helper_run_with("helper-static", args, s->body, compiled, STATIC_MS, &r, e))
 		goto out;
 	if (r.end == HELPER_DONE && r.status) {
 		err_set(e, r.status, "%s", r.err.len ? err_qn(r.err.p, r.err.len) : "the static parser failed");

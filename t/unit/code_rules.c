@@ -3,6 +3,8 @@
 #include "unit.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define ELF "\177ELF\2\1\1"
 
@@ -83,6 +85,28 @@ static void test_meta(const char *folder)
 	free(path);
 }
 
+/* Compiled rules that were handed on tell the same as those that were compiled, and nobody who has them can change them. */
+static void test_saved(struct rules *r)
+{
+	static const char sample[] = "#!/bin/sh\n(crontab -l 2>/dev/null; echo x) | crontab -\n";
+	struct err e = { 0 };
+	int fd = rules_save(r, &e);
+	off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+	const void *p = size > 0 ? mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+	struct rules *again = p == MAP_FAILED ? NULL : rules_load(p, (size_t)size, &e);
+	json_t *was = rules_scan(r, sample, sizeof sample - 1, 5, &e), *is = again ? rules_scan(again, sample, sizeof sample - 1, 5, &e) : NULL;
+
+	OK(json_array_size(was) > 0 && json_equal(was, is), "rules that were saved tell the same");
+	OK(pwrite(fd, "x", 1, 0) < 0 && ftruncate(fd, 0) < 0, "nobody can change them");
+	OK(p != MAP_FAILED && !rules_load(p, (size_t)size / 2, &e) && e.code == EX_SOFTWARE, "half of them are none");
+	json_decref(was);
+	json_decref(is);
+	rules_free(again);
+	if (p != MAP_FAILED)
+		munmap((void *)(uintptr_t)p, (size_t)size);
+	io_close(&fd);
+}
+
 int main(void)
 {
 	char *folder = spawn_share(".");
@@ -99,6 +123,7 @@ int main(void)
 		OK(fires(r, t->rule, t->bad, t->bad_n) && !fires(r, t->rule, t->good, t->good_n), t->rule);
 	}
 	test_meta(folder);
+	test_saved(r);
 	rules_free(r);
 	free(folder);
 	return unit_end();
