@@ -49,6 +49,8 @@ static json_t *own_paths(const struct look *l)
 	s = jsonio_str(o, "sha256");
 	if (s && !strcmp(s, l->sha256))
 		own_path(own, jsonio_str(o, "path"));
+	json_array_foreach(json_object_get(l->dynamic, "runs"), i, o)
+		own_path(own, jsonio_str(o, "path"));
 	return own;
 }
 

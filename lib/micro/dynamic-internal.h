@@ -6,6 +6,33 @@
 #include "garden/garden.h"
 #include "micro/micro.h"
 
+/* ---- settings.c: in what ways a sample is run, one after the other: rules/garden/runs.json, muss-garden(7) ---- */
+
+struct setting {
+	const char *name;
+	unsigned uid;                /* of whoever runs it; a world that is not made by root knows 0 only */
+	const char **envp;           /* NULL: root's usual */
+	const char **argv;           /* behind its path, instead of what it was seen with; NULL: that */
+	const char *cwd;             /* NULL: / */
+};
+struct settings;
+struct settings *settings_open(struct err *e);   /* 78 */
+const struct setting *settings_get(const struct settings *s, size_t i);   /* NULL: there are no more */
+void settings_free(struct settings *s);
+
+/* ---- observe.c: one run ---- */
+
+/* dynamic.json's keys for one run, without "sha256" and "how". known: "memory" of earlier runs, whose bytes are not kept again. NULL only
+ * when no garden can be had (69), or for want of disk or memory. New reference. */
+json_t *observe_run(const struct micro_sample *s, const struct setting *setting, int seconds, const json_t *known, struct micro_extra *extra,
+                    struct err *e);
+
+/* ---- union.c ---- */
+
+/* Moves the lists of a run to those of all runs. */
+void union_add(json_t *all, json_t *one, unsigned run);
+bool union_silent(const json_t *one);   /* it did nothing: another setting may show more */
+
 /* ---- effects.c: from the world's changes to files and start-up entries ---- */
 
 struct effects {
@@ -27,6 +54,7 @@ struct trail {
 	const char *sha256;
 	const json_t *events;
 	const json_t *alive;         /* run_processes at the end, or NULL */
+	const json_t *known;         /* "memory" of earlier runs */
 	int dumps;                   /* file of the dumps, or -1 */
 	json_t *processes, *connections, *memory, *signs;   /* filled */
 	struct micro_extra *extra;

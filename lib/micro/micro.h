@@ -80,8 +80,9 @@ int unpack_analyse(const struct micro_sample *s, json_t *stat, struct buf *disas
 
 /* "signs" need "name" and "reason" only (names: rules/verdict.json, source "dynamic"); verdict_weigh() adds the weights. What follows
  * from "files", "startup", "processes", "connections" and "memory" is derived by verdict.c as well and may be left out.
- * dynamic.json's object: the sample run in a garden of its own for o->seconds. Whatever the sample does is a finding; NULL
- * only when no garden can be had (69), or for want of disk or memory. New reference. */
+ * dynamic.json's object: the sample run in a garden of its own for o->seconds at most, and again in other ways (rules/garden/runs.json) as
+ * long as it does nothing, all together for twice that. Whatever the sample does is a finding; NULL only when no garden can be had (69),
+ * the ways are wrong (78), or for want of disk or memory. New reference. */
 json_t *dynamic_analyse(const struct micro_sample *s, const struct micro_options *o, struct micro_extra *extra, struct err *e);
 
 /* ---- verdict.c ---- */

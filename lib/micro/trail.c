@@ -7,6 +7,7 @@
 #define PROCESSES 500u
 #define CONNECTIONS 1000u
 #define MEMORIES 64u
+#define DUMPS "memory-dynamic/"
 
 /* Names that the system's own programs have; a sample that takes one of them wants to be taken for it. */
 static const char *const SERVICES[] = { "systemd", "init", "sshd", "cron", "crond", "atd", "rsyslogd", "syslogd", "dbus-daemon", "udevd",
@@ -227,6 +228,15 @@ static void on_connection(struct trail *t, const json_t *v)
 
 /* ---- memory ---- */
 
+static size_t dumps_of(const struct micro_extra *x)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < x->count; i++)
+		n += !strncmp(x->member[i].name, DUMPS, sizeof DUMPS - 1);
+	return n;
+}
+
 static int save_dump(struct trail *t, const json_t *v, json_t *o, struct err *e)
 {
 	json_int_t at = jsonio_int(v, "dump_at", -1), left = jsonio_int(v, "dump_size", -1);
@@ -250,7 +260,7 @@ static int save_dump(struct trail *t, const json_t *v, json_t *o, struct err *e)
 		at += n;
 		left -= n;
 	}
-	snprintf(name, sizeof name, "memory-dynamic/%zu", json_array_size(t->memory) + 1);
+	snprintf(name, sizeof name, DUMPS "%zu", dumps_of(t->extra) + 1);
 	if (micro_add(t->extra, name, 0, to))
 		json_object_set_new(o, "member", json_string(name));
 	else
@@ -258,10 +268,20 @@ static int save_dump(struct trail *t, const json_t *v, json_t *o, struct err *e)
 	return 0;
 }
 
+static const json_t *memory_of(const json_t *list, const char *sha256)
+{
+	size_t i;
+	json_t *o;
+
+	json_array_foreach(list, i, o)
+		if (!strcmp(text_of(o, "sha256"), sha256))
+			return o;
+	return NULL;
+}
+
 static int on_memory(struct trail *t, const json_t *v, struct err *e)
 {
 	const char *sha256 = jsonio_str(v, "sha256");
-	size_t i;
 	json_t *o;
 
 	if (json_object_get(v, "error"))
@@ -269,9 +289,8 @@ static int on_memory(struct trail *t, const json_t *v, struct err *e)
 	/* mmap says that there may be code; what it was is told by a dump. */
 	if (!sha256)
 		return 0;
-	json_array_foreach(t->memory, i, o)
-		if (!strcmp(text_of(o, "sha256"), sha256))
-			return 0;
+	if (memory_of(t->memory, sha256))
+		return 0;
 	if (json_array_size(t->memory) >= MEMORIES) {
 		t->left_out++;
 		return 0;
@@ -282,7 +301,7 @@ static int on_memory(struct trail *t, const json_t *v, struct err *e)
 	json_object_set_new(o, "sha256", json_string(sha256));
 	json_object_set_new(o, "how", json_string(text_of(v, "how")));
 	json_object_set_new(o, "pid", json_integer(jsonio_int(v, "pid", 0)));
-	if (save_dump(t, v, o, e)) {
+	if (!memory_of(t->known, sha256) && save_dump(t, v, o, e)) {
 		json_decref(o);
 		return -1;
 	}

@@ -153,10 +153,53 @@ static void scripts(void)
 	json_decref(d);
 }
 
+/* Does a file show that only some runs made, and which ones? */
+static bool seen_in(const json_t *d, const char *path, unsigned run)
+{
+	const json_t *runs = json_object_get(find(json_object_get(d, "files"), "path", path), "runs");
+
+	return json_array_size(runs) == 1 && json_integer_value(json_array_get(runs, 0)) == (json_int_t)run;
+}
+
+static const char *setting_of(const json_t *d, unsigned run)
+{
+	return jsonio_str(json_array_get(json_object_get(d, "runs"), run), "setting");
+}
+
+/* Code that does nothing where it does not like what it sees. */
+static void ways(void)
+{
+	json_t *d = run_text("#!/bin/sh\necho x > /tmp/out\n", "/tmp/x.sh", "script");
+
+	OK(d && json_array_size(json_object_get(d, "runs")) == 1 && seen_in(d, "/tmp/out", 0) && !strcmp(setting_of(d, 0), "root"),
+	   "what shows something at once is run once");
+	json_decref(d);
+	d = run_text("#!/bin/sh\n[ \"$1\" = start ] && echo x > /tmp/out\nexit 3\n", "/tmp/x.sh", "script");
+	OK(d && seen_in(d, "/tmp/out", 2) && !strcmp(setting_of(d, 2), "start"), "what wants an argument is given one");
+	OK(d && jsonio_bool(json_array_get(json_object_get(d, "runs"), 0), "silent", false) &&
+		!jsonio_bool(json_array_get(json_object_get(d, "runs"), 2), "silent", true), "the runs before were silent");
+	OK(d && jsonio_int(d, "status", 0) == 3 && json_array_size(json_object_get(json_array_get(json_object_get(d, "runs"), 2), "argv")) == 2,
+	   "each run has its arguments and its end");
+	OK(d && json_array_size(json_object_get(d, "processes")) == 3, "and its processes");
+	json_decref(d);
+	d = run_text("#!/bin/sh\ncase $LANG in ru_*) echo x > /tmp/out ;; esac\n", "/tmp/x.sh", "script");
+	OK(d && seen_in(d, "/tmp/out", 3) && !strcmp(setting_of(d, 3), "russian"), "what minds the language meets another");
+	json_decref(d);
+	if (geteuid() == 0) {
+		d = run_text("#!/bin/sh\n[ \"$(id -u)\" != 0 ] && echo $(id -u) > /tmp/out\n", "/tmp/x.sh", "script");
+		OK(d && seen_in(d, "/tmp/out", 1), "what is no root's is run by a user");
+		json_decref(d);
+	}
+	d = run_text("#!/bin/sh\n:\n", "/tmp/x.sh", "script");
+	OK(d && json_array_size(json_object_get(d, "runs")) >= 4 && !json_array_size(json_object_get(d, "files")), "what never does anything is told so");
+	json_decref(d);
+}
+
 int main(void)
 {
 	msg_init("micro_dynamic");
 	settler();
 	scripts();
+	ways();
 	return unit_end();
 }

@@ -1,0 +1,246 @@
+#include "micro/dynamic-internal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define QUIET_MS 3000        /* a resident sample that sleeps is not waited for: "quiet" in limits says so */
+#define ARGUMENTS 64u
+
+struct observation {
+	const struct micro_sample *s;
+	const struct setting *setting;
+	char *path;                  /* where the sample was put */
+	const char *argv[ARGUMENTS + 1];
+	struct world *world;
+	struct run run;
+	json_t *events, *alive, *changes;
+	const json_t *known;
+	int dumps;
+	bool quiet;
+};
+
+/* Is this a place a file can be put at, and found under, in a world? */
+static bool usable(const char *path)
+{
+	static const char *const NOT[] = { "/proc/", "/sys/", "/memfd:", "/dev/" };
+	size_t n = path ? strlen(path) : 0;
+
+	if (n < 2 || path[0] != '/' || n > 4000 || path[n - 1] == '/' || strstr(path, "/../") || strstr(path, "/./") || strstr(path, "//"))
+		return false;
+	if (!strncmp(path, "/dev/shm/", 9))
+		return true;
+	for (size_t i = 0; i < sizeof NOT / sizeof *NOT; i++)
+		if (!strncmp(path, NOT[i], strlen(NOT[i])))
+			return false;
+	return true;
+}
+
+/* Where it was seen; else in a home under its own name, for samples that look how they are called. */
+static char *choose_path(const struct micro_sample *s)
+{
+	const char *slash = s->path ? strrchr(s->path, '/') : NULL, *name = slash ? slash + 1 : s->path;
+
+	if (usable(s->path))
+		return buf_strdup(s->path);
+	if (name && *name && strcmp(name, ".") && strcmp(name, "..") && strncmp(s->path, "/memfd:", 7) && strlen(name) < 200)
+		return buf_printf("/home/user/%s", name);
+	return buf_strdup("/tmp/sample");
+}
+
+static void choose_argv(struct observation *o)
+{
+	size_t n = 0;
+
+	for (; o->s->argv && o->s->argv[n] && n < ARGUMENTS; n++)
+		o->argv[n] = o->s->argv[n];
+	if (n == 0)
+		o->argv[n++] = o->path;
+	o->argv[n] = NULL;
+}
+
+/* Instead of those that it was seen with. */
+static void other_argv(struct observation *o)
+{
+	size_t n = 1;
+
+	if (!o->setting->argv)
+		return;
+	for (size_t i = 0; o->setting->argv[i] && n < ARGUMENTS; i++)
+		o->argv[n++] = o->setting->argv[i];
+	o->argv[n] = NULL;
+}
+
+/* A script that was seen as "sh /path/x a" is run by its own first line: only the arguments behind its path are its own. */
+static void script_argv(struct observation *o)
+{
+	size_t n = 0, at = 0;
+	const char *rest[ARGUMENTS + 1];
+
+	if (!o->s->kind || strcmp(o->s->kind, "script"))
+		return;
+	while (o->argv[at] && (!o->s->path || strcmp(o->argv[at], o->s->path)))
+		at++;
+	rest[n++] = o->path;
+	for (at += o->argv[at] ? 1 : 0; o->argv[at]; at++)
+		rest[n++] = o->argv[at];
+	rest[n] = NULL;
+	memcpy(o->argv, rest, (n + 1) * sizeof *rest);
+}
+
+/* At its place; an ordinary user's world cannot replace a file of root's there, so then in /tmp under its own name. */
+static int put_sample(struct observation *o, struct err *e)
+{
+	char *old = o->path;
+	const char *name = strrchr(old, '/');
+
+	if (!world_put(o->world, old, 0755, o->s->body, e))
+		return 0;
+	msg_debug("%s; it is run from /tmp", e->msg);
+	err_clear(e);
+	o->path = buf_printf("/tmp%s", name ? name : "/sample");
+	for (size_t i = 0; o->argv[i]; i++)
+		if (o->argv[i] == old)
+			o->argv[i] = o->path;
+	free(old);
+	return world_put(o->world, o->path, 0755, o->s->body, e);
+}
+
+static int observe(struct observation *o, int seconds, struct err *e)
+{
+	struct world_options options = { 0 };
+	struct running *g;
+	int state, rc = 0;
+
+	o->world = world_open(&options, e);
+	if (!o->world || put_sample(o, e))
+		return -1;
+	o->dumps = io_tmp(e);
+	if (o->dumps < 0)
+		return -1;
+	o->events = json_array();
+	o->run = (struct run){ .path = o->path, .argv = o->argv, .envp = o->setting->envp, .cwd = o->setting->cwd, .seconds = seconds,
+		.uid = world_privileged(o->world) ? o->setting->uid : 0, .in = -1, .out = -1, .errfd = -1, .events = o->events, .dumps = o->dumps };
+	g = run_start(o->world, &o->run, e);
+	if (!g)
+		return -1;
+	state = run_settle(g, seconds * 1000 + 2000, QUIET_MS, e);
+	if (state < 0) {
+		rc = -1;
+	} else {
+		o->quiet = state == 2;
+		o->alive = run_processes(g, e);
+		rc = o->alive ? 0 : -1;
+	}
+	if (rc) {
+		struct err ignored;
+
+		/* A garden that breaks down under a sample is not the end of the analysis of others. */
+		run_stop(g, &ignored);
+		return -1;
+	}
+	if (run_stop(g, e))
+		return -1;
+	o->changes = world_changes(o->world, e);
+	return o->changes ? 0 : -1;
+}
+
+static bool by_its_own_fault(const struct observation *o)
+{
+	int sig = o->run.status - 128;
+	const json_t *v;
+	size_t i;
+
+	if (sig != SIGSEGV && sig != SIGBUS && sig != SIGILL && sig != SIGFPE && sig != SIGABRT && sig != SIGTRAP && sig != SIGSYS)
+		return false;
+	/* What did something before it crashed has run. */
+	json_array_foreach(o->events, i, v) {
+		const char *event = jsonio_str(v, "event");
+
+		if (event && strcmp(event, "exec") && strcmp(event, "exit"))
+			return false;
+	}
+	return true;
+}
+
+static json_t *limits_of(const struct observation *o, unsigned left_out)
+{
+	json_t *list = json_array();
+	const struct { bool hit; const char *name; } L[] = {
+		{ o->run.timed_out, "time" }, { o->quiet, "quiet" }, { o->run.limit_memory, "memory" },
+		{ o->run.limit_processes, "processes" }, { o->run.limit_events, "events" },
+		{ o->world && !world_privileged(o->world), "unprivileged" }, { left_out > 0, "listed" },
+	};
+
+	for (size_t i = 0; i < sizeof L / sizeof *L; i++)
+		if (L[i].hit)
+			json_array_append_new(list, json_string(L[i].name));
+	return list;
+}
+
+static json_t *argv_of(const struct observation *o)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; o->argv[i]; i++)
+		json_array_append_new(list, jsonio_bytes(o->argv[i], strnlen(o->argv[i], 4096)));
+	return list;
+}
+
+static json_t *describe(struct observation *o, struct micro_extra *extra, struct err *e)
+{
+	struct effects f = { .sha256 = o->s->sha256, .path = o->path, .world = o->world, .changes = o->changes, .extra = extra,
+		.files = json_array(), .startup = json_array() };
+	struct trail t = { .sha256 = o->s->sha256, .events = o->events, .alive = o->alive, .known = o->known, .dumps = o->dumps, .extra = extra,
+		.processes = json_array(), .connections = json_array(), .memory = json_array(), .signs = json_array() };
+	json_t *d = json_object();
+	bool good = effects_find(&f, e) == 0 && trail_follow(&t, e) == 0;
+
+	if (f.gone)
+		trail_sign(t.signs, "deletes-itself", "it deleted the file it was started from");
+	if (o->run.limit_processes)
+		trail_sign(t.signs, "forks-without-end", "it wanted more processes at once than the garden gives");
+	json_object_set_new(d, "run", json_string(o->run.exec_errno ? "refused" : by_its_own_fault(o) ? "crashed" : "ran"));
+	if (o->run.exec_errno)
+		json_object_set_new(d, "reason", json_string(strerror(o->run.exec_errno)));
+	json_object_set_new(d, "path", jsonio_name(o->path));
+	json_object_set_new(d, "argv", argv_of(o));
+	json_object_set_new(d, "seconds", json_real(o->run.elapsed));
+	json_object_set_new(d, "status", json_integer(o->run.status));
+	json_object_set_new(d, "timed_out", json_boolean(o->run.timed_out));
+	json_object_set_new(d, "processes", t.processes);
+	json_object_set_new(d, "files", f.files);
+	json_object_set_new(d, "startup", f.startup);
+	json_object_set_new(d, "connections", t.connections);
+	json_object_set_new(d, "memory", t.memory);
+	json_object_set_new(d, "events", json_integer((json_int_t)json_array_size(o->events)));
+	json_object_set_new(d, "limits", limits_of(o, f.left_out + t.left_out));
+	json_object_set_new(d, "signs", t.signs);
+	if (good)
+		return d;
+	json_decref(d);
+	return NULL;
+}
+
+json_t *observe_run(const struct micro_sample *s, const struct setting *setting, int seconds, const json_t *known, struct micro_extra *extra,
+                    struct err *e)
+{
+	struct observation b = { .s = s, .setting = setting, .known = known, .dumps = -1 };
+	json_t *d = NULL;
+
+	b.path = choose_path(s);
+	choose_argv(&b);
+	script_argv(&b);
+	other_argv(&b);
+	if (observe(&b, seconds, e) == 0)
+		d = describe(&b, extra, e);
+	json_decref(b.events);
+	json_decref(b.alive);
+	json_decref(b.changes);
+	io_close(&b.dumps);
+	world_close(b.world);
+	free(b.path);
+	return d;
+}
