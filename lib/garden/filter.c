@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -13,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 _Static_assert(SYS_read == 0 && SYS_io_setup == 206, "the garden's filter knows x86-64 only");
@@ -20,8 +22,20 @@ _Static_assert(SYS_read == 0 && SYS_io_setup == 206, "the garden's filter knows 
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
 #endif
+#ifndef SYS_epoll_pwait2
+#define SYS_epoll_pwait2 441
+#endif
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+#ifndef SYS_futex_wait
+#define SYS_futex_wait 455
+#endif
+#ifndef FUTEX_LOCK_PI2
+#define FUTEX_LOCK_PI2 13
+#endif
 #define X32 0x40000000u
-#define ROOM 512u
+#define ROOM 1024u
 
 /*
  * Written by hand rather than through libseccomp: the order of the rules is the point. What a filter answers with
@@ -120,7 +134,69 @@ static void opens(struct program *p, int nr, unsigned arg, bool traced)
 	on_bits(p, nr, arg, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC, note(traced), SECCOMP_RET_ALLOW);
 }
 
-static void build(struct program *p, bool traced)
+/* Calls that read the clock or wait with a time-out, for bend.c. Those with none stay as fast as they are. */
+static void bends(struct program *p, uint64_t magic)
+{
+	static const int CLOCKS[] = { SYS_gettimeofday, SYS_time, SYS_times, SYS_sysinfo, SYS_adjtimex, SYS_clock_adjtime,
+		SYS_timerfd_settime, SYS_timer_create, SYS_timer_settime, SYS_timer_gettime, SYS_timer_delete, SYS_alarm,
+		SYS_nanosleep, SYS_clock_nanosleep, SYS_restart_syscall };
+	/* arg: the time-out, a pointer; its low half 0 is no time-out, but for one stack in a million, whose waits stay real. */
+	static const struct { int nr; unsigned arg; } POINTERS[] = { { SYS_select, 4 }, { SYS_pselect6, 4 }, { SYS_ppoll, 2 },
+		{ SYS_epoll_pwait2, 3 }, { SYS_futex_waitv, 3 }, { SYS_futex_wait, 4 }, { SYS_rt_sigtimedwait, 2 },
+		{ SYS_semtimedop, 3 }, { SYS_mq_timedsend, 4 }, { SYS_mq_timedreceive, 4 } };
+	static const struct { int nr; unsigned arg; } COUNTS[] = { { SYS_poll, 2 }, { SYS_epoll_wait, 3 }, { SYS_epoll_pwait, 3 } };
+	const unsigned look = SECCOMP_RET_TRACE | FILTER_BEND;
+
+	/* What our code in the vDSO reads is the kernel's time. */
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clock_gettime, 0, 6);
+	LOAD_ARG(5);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)magic, 0, 3);
+	LOAD_ARG_HIGH(5);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)(magic >> 32), 0, 1);
+	RETURN(SECCOMP_RET_ALLOW);
+	RETURN(look);
+	for (size_t i = 0; i < sizeof CLOCKS / sizeof *CLOCKS; i++) {
+		JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)CLOCKS[i], 0, 1);
+		RETURN(look);
+	}
+	for (size_t i = 0; i < sizeof POINTERS / sizeof *POINTERS; i++)
+		on_value(p, POINTERS[i].nr, POINTERS[i].arg, 0, SECCOMP_RET_ALLOW, look);
+	/* A negative number of milliseconds is for ever. */
+	for (size_t i = 0; i < sizeof COUNTS / sizeof *COUNTS; i++) {
+		JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)COUNTS[i].nr, 0, 5);
+		LOAD_ARG(COUNTS[i].arg);
+		JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x80000000u, 1, 0);
+		JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
+		RETURN(SECCOMP_RET_ALLOW);
+		RETURN(look);
+	}
+	/* Only some of a futex's operations wait; with the others that argument is anything. */
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_futex, 0, 12);
+	LOAD_ARG(1);
+	STMT(BPF_ALU | BPF_AND | BPF_K, (unsigned)FUTEX_CMD_MASK);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_WAIT, 5, 0);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_LOCK_PI, 4, 0);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_WAIT_BITSET, 3, 0);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_WAIT_REQUEUE_PI, 2, 0);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_LOCK_PI2, 1, 0);
+	RETURN(SECCOMP_RET_ALLOW);
+	LOAD_ARG(3);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
+	RETURN(SECCOMP_RET_ALLOW);
+	RETURN(look);
+	on_value(p, SYS_setitimer, 0, ITIMER_REAL, look, SECCOMP_RET_ALLOW);
+	on_value(p, SYS_getitimer, 0, ITIMER_REAL, look, SECCOMP_RET_ALLOW);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 0, 6);
+	LOAD_ARG(2);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, SO_RCVTIMEO_OLD, 3, 0);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, SO_SNDTIMEO_OLD, 2, 0);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, SO_RCVTIMEO_NEW, 1, 0);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, SO_SNDTIMEO_NEW, 0, 1);
+	RETURN(look);
+	LOAD(nr);
+}
+
+static void build(struct program *p, bool traced, uint64_t bend)
 {
 	const unsigned spaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
 		CLONE_NEWCGROUP | 0x80 /* CLONE_NEWTIME */;
@@ -131,6 +207,8 @@ static void build(struct program *p, bool traced)
 	LOAD(nr);
 	JUMP(BPF_JMP | BPF_JGE | BPF_K, X32, 0, 1);
 	RETURN(SECCOMP_RET_KILL_PROCESS);
+	if (bend)
+		bends(p, bend);
 	opens(p, SYS_open, 1, traced);
 	opens(p, SYS_openat, 2, traced);
 	on_bits(p, SYS_mmap, 2, PROT_EXEC, note(traced), SECCOMP_RET_ALLOW);
@@ -171,12 +249,12 @@ static void build(struct program *p, bool traced)
 	RETURN(SECCOMP_RET_ALLOW);
 }
 
-int filter_enter(bool traced)
+int filter_enter(bool traced, uint64_t bend)
 {
 	struct program p = { .n = 0 };
 	struct sock_fprog f = { .filter = p.code };
 
-	build(&p, traced);
+	build(&p, traced, bend);
 	if (p.n >= ROOM)
 		return ENOSPC;
 	f.len = p.n;

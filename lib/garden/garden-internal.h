@@ -128,31 +128,51 @@ struct rights {
 	uint64_t memory, file;
 	bool beside;         /* not traced, more capabilities */
 	bool traced;
+	uint64_t bend;       /* the number that lets a clock_gettime pass; 0: time is not bent */
 };
 int rights_drop(const struct rights *r);   /* 0 or errno */
-enum { FILTER_RECORD = 1, FILTER_DENY = 2 };
-int filter_enter(bool traced);             /* 0 or errno */
+enum { FILTER_RECORD = 1, FILTER_DENY = 2, FILTER_BEND = 4 };
+int filter_enter(bool traced, uint64_t bend);   /* 0 or errno */
 
 /* ---- record.c: events and dumps on their way to the tool ---- */
 
 struct dump_seen;
+struct slept;
 struct record {
 	int events, dumps;           /* memory files; -1: none */
 	unsigned count, max;
 	uint64_t bytes, dumped;
 	int64_t began_ms, last_ms;
+	int64_t skipped_ns, last_skipped_ns;   /* of bent time, and how much of it when the last event was recorded */
+	struct slept *slept;         /* waits that may yet be repeated */
 	bool full;
 	struct buf line;
 	struct dump_seen *seen;      /* dumps taken */
 	size_t seen_count;
 };
 void record_event(struct record *r, pid_t pid, pid_t ppid, const char *event, json_t *members);   /* steals members (may be NULL) */
+/* A wait that bent time has cut short: written once the process does something else, repetitions as one. */
+void record_sleep(struct record *r, pid_t pid, pid_t ppid, const char *call, double seconds);
+void record_rest(struct record *r);   /* those that are left, at the end */
 /* Adds "sha256", "dump_at", "dump_size" to o and stores the bytes once. False: taken before. */
 bool record_dump(struct record *r, json_t *o, const void *p, size_t n);
 /* The tool's side: moves what is in the file to r->events. */
 int record_collect(struct run *r, int events, struct err *e);
 
 /* ---- tracer.c ---- */
+
+/* Times in here are in ns of the run's bent clock, bend.h. */
+struct sleep_call;
+struct wait {
+	const struct sleep_call *call;   /* NULL: it is in none */
+	const struct sleep_call *parked; /* interrupted: restart_syscall goes on with it */
+	int64_t began, until;
+	int64_t skipped;             /* of the run, as it began */
+	bool held;                   /* stopped at its entry, which need not be entered */
+	bool fired;                  /* its time is over, the call is being ended */
+	bool moved;                  /* the argument with its time points to a copy of ours */
+};
+struct blocked { uint64_t runs; int64_t since, real, grace; bool looked; };   /* idle.c: its present wait, whichever */
 
 struct tracer;
 struct task {
@@ -164,14 +184,41 @@ struct task {
 	json_t *pending;             /* its event, without "error" */
 	const char *pending_name;
 	char *wanted;                /* execve's path */
+	bool asked_tracing, no_new_privs;   /* what it has asked for itself */
+	bool masked;                 /* the call is answered with a file of ours */
+	/* bent time */
+	bool bent;                   /* the awaited exit is bend's */
+	bool interrupted;            /* by PTRACE_INTERRUPT, whose stop has not come yet */
+	bool listening;              /* stopped by a signal */
+	struct wait wait;
+	struct blocked blocked;
+	int memory;                  /* /proc/PID/mem; -1 */
+	uint64_t vdso;               /* where it has our code; 0: none */
 	struct task *next;
 };
+struct bend;
 struct tracer *tracer_new(struct record *r, unsigned processes);
+void tracer_bend(struct tracer *t, struct bend *b);       /* frees b at its end */
+struct task *tracer_next(const struct tracer *t, const struct task *k);   /* of all; NULL: the first */
+void tracer_go(const struct task *k, bool to_exit);       /* on from its stop */
+void tracer_skip(const struct task *k, long result);      /* at a call's entry: it is not made, and answers that */
+void tracer_result(const struct task *k, long result);    /* at its exit */
 int tracer_seize(struct tracer *t, pid_t pid);            /* 0 or errno */
 bool tracer_wait(struct tracer *t, pid_t pid, int status);  /* one result of waitpid; false: not one of its tasks */
 unsigned tracer_refused(const struct tracer *t);          /* forks refused at the limit */
 void tracer_sweep(struct tracer *t);                      /* dumps of all that live */
 void tracer_free(struct tracer *t);
+
+/* ---- bend.c: bent time, for which bend.h is the rest ---- */
+
+struct bend *bend_new(struct tracer *t, struct record *r, int64_t start_ns, uint64_t magic);
+void bend_free(struct bend *b);
+int64_t bend_skipped(const struct bend *b);
+void bend_apart(struct bend *b, bool apart);              /* a program that is not traced runs beside the run */
+void bend_exec(struct bend *b, struct task *k);
+void bend_fork(struct bend *b, const struct task *parent, struct task *child);
+void bend_gone(struct bend *b, const struct task *k);
+void bend_stopped(struct bend *b, struct task *k);        /* PTRACE_EVENT_STOP */
 
 /* ---- calls.c: one system call to one event ---- */
 
@@ -185,6 +232,8 @@ const char *calls_errno(int error);       /* "EACCES" */
 
 char *tracee_string(pid_t tid, uint64_t address);      /* caller frees; "<unreadable>" */
 size_t tracee_bytes(pid_t tid, uint64_t address, void *p, size_t n);
+bool tracee_write(pid_t tid, uint64_t address, const void *p, size_t n);
+int tracee_copy(pid_t tgid, int fd);                   /* a copy of its descriptor, the caller's; -1 */
 char *tracee_path(const struct task *t, int dirfd, uint64_t address);   /* absolute; caller frees */
 char *tracee_fd(pid_t tid, int fd);                    /* what a descriptor stands for; NULL: nothing */
 char *tracee_link(pid_t tid, const char *name);        /* readlink /proc/TID/name; NULL */
@@ -209,6 +258,7 @@ struct launch {
 	unsigned uid;
 	uint64_t memory, file;
 	bool beside, traced;
+	uint64_t bend;                      /* see struct rights */
 	int in, out, errfd, niceness;
 };
 /* result: an int with errno's number when exec failed, end of file when it did not. A traced child first sends -1 and waits

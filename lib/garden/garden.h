@@ -61,7 +61,7 @@ struct run {
 	const char *const *envp;  /* NULL: PATH, HOME, LANG, TERM, USER, SHELL */
 	const char *cwd;          /* NULL: / */
 	unsigned uid;             /* inside: 0 looks like root. Unprivileged worlds know 0 only */
-	int seconds;              /* wall clock; then the whole run is killed. 0: 60 */
+	int seconds;              /* wall clock, real also where time is bent; then the whole run is killed. 0: 60 */
 	int quiet_ms;             /* garden_run: ends before its time when nothing was recorded for so long, no process uses
 	                             the processor and every one sleeps; 0: never */
 	uint64_t memory_bytes;    /* resident, of all processes together; also the address space of each, + 1 GiB. 0: 1 GiB */
@@ -69,22 +69,33 @@ struct run {
 	int in, out, errfd;       /* -1: /dev/null */
 	json_t *events;           /* array to append to: see below; or NULL: not traced */
 	unsigned events_max;      /* 0, or more than that: 100,000 */
+	bool bend;                /* traced runs: time is bent, see below */
+	int64_t start_ns;         /* bend: the run's date less this machine's, as it begins; dates within 1980 to 2200 */
 	int dumps;                /* a file for memory dumps, one behind the other (io_tmp()); or <= 0: none */
 	/* set: */
 	int status;               /* of the program: exit code, or 128 + signal; 126, 127: could not be run, see exec_errno */
 	int exec_errno;           /* 0: it ran */
 	bool timed_out, limit_memory, limit_processes, limit_events, settled;
-	double elapsed;           /* seconds */
+	double elapsed;           /* seconds, real */
+	int64_t skipped_ns;       /* of bent time: how much further the run's clocks went */
 };
 /*
- * Events: {"t":seconds,"pid","ppid","event":...} and by event:
+ * Bent time: no process of the run waits in vain. All processes share one clock, which is the real one until none of them could go on by itself
+ * (each waits, in whichever call); then it leaps to the earliest time that any of them waits for, at most ten years in all. So waits end in the order
+ * of their times, and who waits for another's work or (up to 0.2 s real) for an answer from the network does not lose it. Every way to wait with a
+ * time-out and every timer follows: nanosleep, select, poll, epoll, futex, sigtimedwait, semtimedop, mq_timed*, SO_RCVTIMEO, alarm, setitimer,
+ * timer_settime, timerfd. Every clock agrees, by system call or vDSO, but for those of processor time. A program that asks for the clock in a loop
+ * until its date has come sees it run faster. Not bent: the processor's own counter (rdtsc), times of files (they are the machine's; a new file's
+ * differs from the run's date), starting times of processes.
+ * Events: {"t":seconds (real), "clock":seconds (of the run's clock since it began, where it differs),"pid","ppid","event":...} and by event:
  * "exec" path (of the image, links resolved), argv, sha256 | "fork" child | "exit" status | "open" (for writing or creating) path, create | "unlink"
  * path | "rename" path, to | "link"/"symlink" path, to | "mkdir"/"rmdir"/"truncate"/"mknod" path | "chmod" path, mode | "chown" path, uid, gid |
  * "connect"/"bind"/"listen"/"sendto" protocol (tcp, udp, raw, icmp, unix, ...), address, port | "socket" (raw, packet and refused ones) protocol |
  * "memory" address, size, how ("mmap","mprotect","memfd","sweep"), sha256, dump_at, dump_size (of the bytes taken and of
  * their place in r->dumps; the same bytes are kept once) | "memfd" name | "name" name
  * (PR_SET_NAME) | "ptrace" request | "kill" target, signal (another process) | "setuid"/"setgid"/"setsid" id | "chroot"... and every other call that
- * the garden refuses: "denied" syscall | "limit" what.
+ * the garden refuses: "denied" syscall | "sleep" call, seconds, times (waits that bent time cut short: seconds of them
+ * all, times how many; written where the process does its next thing, "t" is the first one's) | "limit" what.
  * "error":"EACCES" is there when the call failed. pids are those inside. A string that could not be read is
  * "<unreadable>". No more than events_max, the last of them a "limit"; the run goes on.
  */

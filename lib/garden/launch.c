@@ -49,7 +49,8 @@ static bool is_text(const char *path)
 static _Noreturn void child(const struct launch *l, int result, int go)
 {
 	const char *path = l->path ? l->path : l->argv[0];
-	struct rights rights = { .uid = l->uid, .memory = l->memory, .file = l->file, .beside = l->beside, .traced = l->traced };
+	struct rights rights = { .uid = l->uid, .memory = l->memory, .file = l->file, .beside = l->beside, .traced = l->traced,
+		.bend = l->bend };
 	sigset_t none;
 	char c;
 	int rc;

@@ -6,7 +6,10 @@
 
 #define SEEN 4096u
 
+#define CALL 16u
+
 struct dump_seen { char hex[DIGEST_HEX]; int64_t at; };
+struct slept { pid_t pid, ppid; char call[CALL]; int64_t ms, skipped_ns; double seconds; unsigned times; struct slept *next; };
 
 static void put(struct record *r, json_t *o)
 {
@@ -18,12 +21,12 @@ static void put(struct record *r, json_t *o)
 	r->count++;
 }
 
-void record_event(struct record *r, pid_t pid, pid_t ppid, const char *event, json_t *members)
+/* now: when it was; skipped: of bent time at that moment. Steals members. */
+static void write_event(struct record *r, int64_t now, int64_t skipped, pid_t pid, pid_t ppid, const char *event, json_t *members)
 {
-	int64_t now = clock_mono_ms();
+	double t = (double)(now - r->began_ms) / 1000;
 	json_t *o;
 
-	r->last_ms = now;
 	if (r->events < 0 || r->full) {
 		json_decref(members);
 		return;
@@ -35,7 +38,9 @@ void record_event(struct record *r, pid_t pid, pid_t ppid, const char *event, js
 		members = json_pack("{s:s}", "what", "events");
 	}
 	o = json_object();
-	json_object_set_new(o, "t", json_real((double)(now - r->began_ms) / 1000));
+	json_object_set_new(o, "t", json_real(t));
+	if (skipped)
+		json_object_set_new(o, "clock", json_real(t + (double)(skipped / 1000000) / 1000));
 	json_object_set_new(o, "pid", json_integer(pid));
 	json_object_set_new(o, "ppid", json_integer(ppid));
 	json_object_set_new(o, "event", json_string(event));
@@ -44,6 +49,61 @@ void record_event(struct record *r, pid_t pid, pid_t ppid, const char *event, js
 	json_decref(members);
 	put(r, o);
 	json_decref(o);
+}
+
+/* ---- waits ---- */
+
+static void write_slept(struct record *r, struct slept **p)
+{
+	struct slept *s = *p;
+
+	*p = s->next;
+	write_event(r, s->ms, s->skipped_ns, s->pid, s->ppid, "sleep",
+		    json_pack("{s:s, s:f, s:I}", "call", s->call, "seconds", s->seconds, "times", (json_int_t)s->times));
+	free(s);
+}
+
+static struct slept **slept_of(struct record *r, pid_t pid)
+{
+	struct slept **p = &r->slept;
+
+	while (*p && (*p)->pid != pid)
+		p = &(*p)->next;
+	return p;
+}
+
+void record_sleep(struct record *r, pid_t pid, pid_t ppid, const char *call, double seconds)
+{
+	struct slept **p = slept_of(r, pid), *s;
+
+	if (*p && strcmp((*p)->call, call))
+		write_slept(r, p);
+	p = slept_of(r, pid);
+	if (!*p) {
+		s = buf_alloc(sizeof *s);
+		*s = (struct slept){ .pid = pid, .ppid = ppid, .ms = clock_mono_ms(), .skipped_ns = r->skipped_ns };
+		snprintf(s->call, sizeof s->call, "%s", call);
+		*p = s;
+	}
+	(*p)->seconds += seconds;
+	(*p)->times++;
+}
+
+void record_rest(struct record *r)
+{
+	while (r->slept)
+		write_slept(r, &r->slept);
+}
+
+void record_event(struct record *r, pid_t pid, pid_t ppid, const char *event, json_t *members)
+{
+	struct slept **p = slept_of(r, pid);
+
+	if (*p)
+		write_slept(r, p);
+	r->last_ms = clock_mono_ms();
+	r->last_skipped_ns = r->skipped_ns;
+	write_event(r, r->last_ms, r->skipped_ns, pid, ppid, event, members);
 }
 
 bool record_dump(struct record *r, json_t *o, const void *p, size_t n)

@@ -71,5 +71,5 @@ int rights_drop(const struct rights *r)
 		return rc;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return errno;
-	return filter_enter(r->traced);
+	return filter_enter(r->traced, r->bend);
 }

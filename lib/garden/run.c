@@ -44,6 +44,8 @@ static json_t *request(const char *what, const struct run *r)
 	json_object_set_new(q, "seconds", json_integer(r->seconds > 0 ? r->seconds : 60));
 	json_object_set_new(q, "memory", json_integer((json_int_t)(r->memory_bytes ? r->memory_bytes : GIB)));
 	json_object_set_new(q, "processes", json_integer(r->processes ? r->processes : 64));
+	json_object_set_new(q, "bend", json_boolean(r->bend));
+	json_object_set_new(q, "start", json_integer(r->start_ns));
 	json_object_set_new(q, "file", json_integer(FILE_BYTES));
 	return q;
 }
@@ -95,6 +97,7 @@ struct running *run_start(struct world *w, struct run *r, struct err *e)
 	r->status = r->exec_errno = 0;
 	r->timed_out = r->limit_memory = r->limit_processes = r->limit_events = r->settled = false;
 	r->elapsed = 0;
+	r->skipped_ns = 0;
 	if (r->events) {
 		g->events = memfd_create("events", MFD_CLOEXEC);
 		if (g->events < 0) {
@@ -171,6 +174,7 @@ int run_stop(struct running *g, struct err *e)
 		r->limit_memory = jsonio_bool(m.body, "limit_memory", false);
 		r->limit_processes = jsonio_bool(m.body, "limit_processes", false);
 		r->elapsed = jsonio_num(m.body, "elapsed", 0);
+		r->skipped_ns = jsonio_int(m.body, "skipped", 0);
 		message_free(&m);
 		rc = record_collect(r, g->events, e);
 	}

@@ -35,6 +35,13 @@ size_t tracee_bytes(pid_t tid, uint64_t address, void *p, size_t n)
 	return got;
 }
 
+bool tracee_write(pid_t tid, uint64_t address, const void *p, size_t n)
+{
+	struct iovec local = { (void *)(uintptr_t)p, n }, remote = { (void *)(uintptr_t)address, n };
+
+	return process_vm_writev(tid, &local, 1, &remote, 1, 0) == (ssize_t)n;
+}
+
 char *tracee_string(pid_t tid, uint64_t address)
 {
 	char text[PATH_MAX + 1];
@@ -143,7 +150,7 @@ char *tracee_path(const struct task *t, int dirfd, uint64_t address)
 
 /* ---- sockets ---- */
 
-static int own_copy(pid_t tgid, int fd)
+int tracee_copy(pid_t tgid, int fd)
 {
 	int pidfd = (int)syscall(SYS_pidfd_open, tgid, 0), copy = -1;
 
@@ -210,7 +217,7 @@ json_t *tracee_address(const struct task *t, int fd, uint64_t address, uint64_t 
 	struct sockaddr_storage a = { 0 };
 	json_t *o = json_object();
 	size_t n = len < sizeof a ? (size_t)len : sizeof a;
-	int sock = own_copy(t->tgid, fd);
+	int sock = tracee_copy(t->tgid, fd);
 
 	json_object_set_new(o, "protocol", json_string(sock >= 0 ? protocol_of(sock) : "unknown"));
 	io_close(&sock);
@@ -226,7 +233,7 @@ json_t *tracee_socket(const struct task *t, int fd)
 	struct sockaddr_storage a = { 0 };
 	socklen_t n = sizeof a;
 	json_t *o = json_object();
-	int sock = own_copy(t->tgid, fd);
+	int sock = tracee_copy(t->tgid, fd);
 
 	json_object_set_new(o, "protocol", json_string(sock >= 0 ? protocol_of(sock) : "unknown"));
 	if (sock >= 0 && getsockname(sock, (struct sockaddr *)&a, &n) == 0)

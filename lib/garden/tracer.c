@@ -1,4 +1,4 @@
-#include "garden/garden-internal.h"
+#include "garden/bend.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -17,6 +17,7 @@
 
 struct tracer {
 	struct record *record;
+	struct bend *bend;           /* NULL: time is not bent */
 	struct task *bucket[BUCKETS];
 	unsigned tasks, processes, limit, refused;
 };
@@ -28,6 +29,22 @@ struct tracer *tracer_new(struct record *r, unsigned processes)
 	t->record = r;
 	t->limit = processes;
 	return t;
+}
+
+void tracer_bend(struct tracer *t, struct bend *b)
+{
+	t->bend = b;
+}
+
+struct task *tracer_next(const struct tracer *t, const struct task *k)
+{
+	unsigned i = k ? (unsigned)k->tid % BUCKETS + 1 : 0;
+
+	if (k && k->next)
+		return k->next;
+	while (i < BUCKETS && !t->bucket[i])
+		i++;
+	return i < BUCKETS ? t->bucket[i] : NULL;
 }
 
 static struct task *find(const struct tracer *t, pid_t tid)
@@ -43,7 +60,7 @@ static struct task *add(struct tracer *t, pid_t tid, pid_t tgid, pid_t ppid)
 {
 	struct task *k = buf_alloc(sizeof *k);
 
-	*k = (struct task){ .tid = tid, .tgid = tgid, .ppid = ppid, .next = t->bucket[(unsigned)tid % BUCKETS] };
+	*k = (struct task){ .tid = tid, .tgid = tgid, .ppid = ppid, .memory = -1, .next = t->bucket[(unsigned)tid % BUCKETS] };
 	t->bucket[(unsigned)tid % BUCKETS] = k;
 	t->tasks++;
 	if (tid == tgid)
@@ -62,6 +79,7 @@ static void drop(struct tracer *t, struct task *k)
 	t->tasks--;
 	if (k->tid == k->tgid)
 		t->processes--;
+	io_close(&k->memory);
 	json_decref(k->pending);
 	free(k->wanted);
 	free(k);
@@ -86,7 +104,22 @@ static void go_on(const struct task *k, bool to_exit, int sig)
 	ptrace(to_exit ? PTRACE_SYSCALL : PTRACE_CONT, k->tid, NULL, (void *)(uintptr_t)(unsigned)sig);
 }
 
-static void set_result(const struct task *k, long result)
+void tracer_go(const struct task *k, bool to_exit)
+{
+	go_on(k, to_exit, 0);
+}
+
+void tracer_result(const struct task *k, long result)
+{
+	struct user_regs_struct regs;
+
+	if (ptrace(PTRACE_GETREGS, k->tid, NULL, &regs))
+		return;
+	regs.rax = (unsigned long long)result;
+	ptrace(PTRACE_SETREGS, k->tid, NULL, &regs);
+}
+
+void tracer_skip(const struct task *k, long result)
 {
 	struct user_regs_struct regs;
 
@@ -107,7 +140,7 @@ static bool may_fork(struct tracer *t, const struct task *k)
 	if ((!thread && t->processes >= t->limit) || t->tasks >= t->limit * 8) {
 		if (t->refused++ == 0)
 			record_event(t->record, k->tgid, k->ppid, "limit", json_pack("{s:s}", "what", "processes"));
-		set_result(k, -EAGAIN);
+		tracer_skip(k, -EAGAIN);
 		return false;
 	}
 	/* This flag would keep the child from being traced. */
@@ -136,12 +169,21 @@ static void at_seccomp(struct tracer *t, struct task *k)
 		go_on(k, false, 0);
 		return;
 	}
+	if (t->bend && info.seccomp.ret_data & FILTER_BEND) {
+		what = bend_entry(t->bend, k, &result);
+		if (what == CALLS_FAKE)
+			tracer_skip(k, result);
+		k->bent = k->awaits_exit = what == CALLS_AWAIT;
+		if (!k->wait.held)
+			go_on(k, k->awaits_exit, 0);
+		return;
+	}
 	/* Code in memory dies with an exec: taken before. */
 	if ((k->nr == SYS_execve || k->nr == SYS_execveat) && k->code_memory)
 		memory_sweep(t->record, k);
 	what = calls_entry(t->record, k, (info.seccomp.ret_data & FILTER_DENY) != 0, &result);
 	if (what == CALLS_DENY || what == CALLS_FAKE)
-		set_result(k, result);
+		tracer_skip(k, result);
 	k->awaits_exit = what == CALLS_AWAIT;
 	go_on(k, k->awaits_exit, 0);
 }
@@ -153,7 +195,11 @@ static void at_syscall(struct tracer *t, struct task *k)
 	if (k->awaits_exit && ptrace(PTRACE_GET_SYSCALL_INFO, k->tid, (void *)sizeof info, &info) > 0 &&
 	    info.op == PTRACE_SYSCALL_INFO_EXIT) {
 		k->awaits_exit = false;
-		calls_exit(t->record, k, info.exit.rval);
+		if (k->bent)
+			bend_exit(t->bend, k, info.exit.rval);
+		else
+			calls_exit(t->record, k, info.exit.rval);
+		k->bent = false;
 	}
 	go_on(k, k->awaits_exit, 0);
 }
@@ -177,6 +223,8 @@ static void at_fork(struct tracer *t, struct task *k)
 			c->ppid = k->ppid;
 		}
 		c->code_memory = k->code_memory;
+		if (t->bend)
+			bend_fork(t->bend, k, c);
 	}
 	go_on(k, false, 0);
 }
@@ -200,8 +248,10 @@ static void at_exec(struct tracer *t, struct task *k)
 	}
 	json_decref(k->pending);
 	k->pending = NULL;
-	k->awaits_exit = false;
+	k->awaits_exit = k->bent = false;
 	k->code_memory = false;
+	if (t->bend)
+		bend_exec(t->bend, k);
 	path = tracee_link(k->tid, "exe");
 	json_object_set_new(o, "path", jsonio_name(path ? path : "?"));
 	json_object_set_new(o, "argv", tracee_argv(k->tid));
@@ -232,6 +282,8 @@ static void at_end(struct tracer *t, struct task *k, int status)
 		record_event(t->record, k->tgid, k->ppid, "exit",
 			     json_pack("{s:i}", "status", WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status)));
 	}
+	if (t->bend)
+		bend_gone(t->bend, k);
 	drop(t, k);
 }
 
@@ -239,6 +291,7 @@ static void at_stop(struct tracer *t, struct task *k, int status)
 {
 	int sig = WSTOPSIG(status);
 
+	k->wait.held = k->listening = false;
 	switch (status >> 16) {
 	case PTRACE_EVENT_SECCOMP:
 		at_seccomp(t, k);
@@ -255,11 +308,14 @@ static void at_stop(struct tracer *t, struct task *k, int status)
 		at_exit_begin(t, k);
 		return;
 	case PTRACE_EVENT_STOP:
+		if (t->bend)
+			bend_stopped(t->bend, k);
 		/* A group that was stopped by a signal stays so until it is woken; a new task just begins. */
-		if (sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU)
+		k->listening = sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
+		if (k->listening)
 			ptrace(PTRACE_LISTEN, k->tid, NULL, NULL);
 		else
-			go_on(k, false, 0);
+			go_on(k, k->awaits_exit, 0);
 		return;
 	case 0:
 		break;
@@ -302,6 +358,7 @@ void tracer_sweep(struct tracer *t)
 
 void tracer_free(struct tracer *t)
 {
+	bend_free(t ? t->bend : NULL);
 	for (unsigned i = 0; t && i < BUCKETS; i++)
 		for (struct task *k = t->bucket[i], *next; k; k = next) {
 			next = k->next;

@@ -1,4 +1,4 @@
-#include "garden/garden-internal.h"
+#include "garden/bend.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +15,8 @@
 #define BATCH 512             /* results of waitpid before anything else is looked at */
 #define INSISTS 200u          /* refused forks after which a run is ended */
 #define KILL_MS 3000
+#define SILENCE_NS (30 * 86400 * 1000000000LL)   /* of bent time, in which nothing was done: more is not waited for */
+#define SLEEPER 3
 
 struct warden {
 	int sock, signals, null, niceness;
@@ -32,6 +35,10 @@ struct warden {
 	bool beside_timed_out;
 	int64_t beside_began, beside_deadline;
 	uint64_t beside_memory;
+	/* bent time */
+	struct bend *bend;       /* NULL: not bent; the tracer's */
+	uint64_t magic;
+	int64_t skipped;         /* as watch() saw it last */
 	/* a question that waits for its answer */
 	bool settling;
 	int64_t settle_end;
@@ -76,12 +83,23 @@ static void drain(struct warden *w)
 		;
 }
 
+/* At most ms; shorter where bent time wants to go on. */
+static int await(struct warden *w, struct pollfd *p, nfds_t n, int ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000L };
+	int64_t step = w->bend && !w->ended ? bend_step(w->bend) : INT64_MAX;
+
+	if (step < t.tv_sec * 1000000000LL + t.tv_nsec)
+		t = (struct timespec){ step / 1000000000LL, step % 1000000000LL };
+	return ppoll(p, n, &t, NULL);
+}
+
 static void wait_a_little(struct warden *w, int other, int ms)
 {
 	struct pollfd p[] = { { .fd = w->signals, .events = POLLIN }, { .fd = other, .events = POLLIN } };
 
 	if (!reap(w)) {
-		poll(p, other >= 0 ? 2 : 1, ms);
+		await(w, p, other >= 0 ? 2 : 1, ms);
 		drain(w);
 	}
 }
@@ -106,6 +124,7 @@ static void end_run(struct warden *w, bool sweep)
 	if (sweep && w->tracer)
 		tracer_sweep(w->tracer);
 	kill_all(w);
+	record_rest(&w->record);
 }
 
 /* ---- limits ---- */
@@ -124,8 +143,10 @@ static void watch(struct warden *w)
 	if (!w->started || w->ended)
 		return;
 	table_sum(&s, &w->ticks);
-	if (s.busy)
+	/* Who lets time pass over and over is not at work, busy as it is with that. */
+	if (s.busy && w->record.skipped_ns == w->skipped)
 		w->busy_ms = now;
+	w->skipped = w->record.skipped_ns;
 	table_machine(&shared, &scarce);
 	if (s.resident > w->memory + (w->beside ? w->beside_memory : 0))
 		w->limit_memory = true;
@@ -211,7 +232,7 @@ static int launch(struct warden *w, struct message *m, bool beside, int *exec_er
 {
 	struct buf hold = { 0 }, hold_env = { 0 };
 	struct launch_pipes pipes;
-	struct launch l = { .niceness = w->niceness, .beside = beside, .traced = !beside && w->tracer, .uid = (unsigned)jsonio_int(m->body, "uid", 0),
+	struct launch l = { .niceness = w->niceness, .beside = beside, .traced = !beside && w->tracer, .bend = beside ? 0 : w->magic, .uid = (unsigned)jsonio_int(m->body, "uid", 0),
 		.memory = (uint64_t)jsonio_int(m->body, "memory", 0) + GIB, .file = (uint64_t)jsonio_int(m->body, "file", 0),
 		.in = message_take(m, "in"), .out = message_take(m, "out"), .errfd = message_take(m, "err") };
 	int fds[3] = { l.in, l.out, l.errfd };
@@ -260,6 +281,12 @@ static int start(struct warden *w, struct message *m, struct err *e)
 	table_machine(&w->shared, &scarce);
 	if (w->record.events >= 0)
 		w->tracer = tracer_new(&w->record, w->processes);
+	if (w->tracer && jsonio_bool(m->body, "bend", false)) {
+		if (getrandom(&w->magic, sizeof w->magic, 0) != (ssize_t)sizeof w->magic || w->magic == 0)
+			return err_set(e, EX_OSERR, "no random number");
+		w->bend = bend_new(w->tracer, &w->record, jsonio_int(m->body, "start", 0), w->magic);
+		tracer_bend(w->tracer, w->bend);
+	}
 	if (launch(w, m, false, &exec_errno, e))
 		return -1;
 	w->started = true;
@@ -278,6 +305,8 @@ static int start_beside(struct warden *w, struct message *m, struct err *e)
 	w->beside_timed_out = false;
 	if (launch(w, m, true, &exec_errno, e))
 		return -1;
+	if (w->bend)
+		bend_apart(w->bend, true);
 	while (w->beside) {
 		wait_a_little(w, -1, TICK_MS);
 		if (clock_mono_ms() >= next) {
@@ -285,6 +314,8 @@ static int start_beside(struct warden *w, struct message *m, struct err *e)
 			next = clock_mono_ms() + TICK_MS;
 		}
 	}
+	if (w->bend)
+		bend_apart(w->bend, false);
 	return message_send(w->sock, json_pack("{s:i, s:i, s:b, s:f}", "exec_errno", exec_errno, "status", w->beside_status,
 		"timed_out", w->beside_timed_out, "elapsed", (double)(clock_mono_ms() - w->beside_began) / 1000), NULL, e);
 }
@@ -297,8 +328,8 @@ static _Noreturn void stop(struct warden *w)
 
 	if (!w->ended)
 		end_run(w, true);
-	message_send(w->sock, json_pack("{s:i, s:b, s:b, s:b, s:f}", "status", w->status, "timed_out", w->timed_out,
-		"limit_memory", w->limit_memory, "limit_processes", w->limit_processes,
+	message_send(w->sock, json_pack("{s:i, s:b, s:b, s:b, s:I, s:f}", "status", w->status, "timed_out", w->timed_out,
+		"limit_memory", w->limit_memory, "limit_processes", w->limit_processes, "skipped", (json_int_t)w->record.skipped_ns,
 		"elapsed", (double)(w->end - w->began) / 1000), NULL, &e);
 	_exit(0);
 }
@@ -306,14 +337,18 @@ static _Noreturn void stop(struct warden *w)
 static void answer_settle(struct warden *w)
 {
 	int64_t now = clock_mono_ms(), last = w->busy_ms > w->record.last_ms ? w->busy_ms : w->record.last_ms;
+	int64_t leapt = w->record.skipped_ns - w->record.last_skipped_ns, quiet = w->settle_quiet;
 	struct err e;
 	int state;
 
 	if (!w->settling)
 		return;
+	/* One that sleeps in many small steps is given longer to come to what it waits for. */
+	if (leapt > 0 && leapt < SILENCE_NS)
+		quiet *= SLEEPER;
 	if (w->ended)
 		state = 1;
-	else if (w->settle_quiet && now - last >= w->settle_quiet)
+	else if (quiet && now - last >= quiet)
 		state = 2;
 	else if (now >= w->settle_end)
 		state = 0;
@@ -381,7 +416,7 @@ _Noreturn void warden_main(int sock, int niceness)
 		if (w.started && !w.ended && !w.children)
 			end_run(&w, false);
 		answer_settle(&w);
-		if (poll(p, 2, more ? 0 : w.started && !w.ended ? TICK_MS : 1000) > 0) {
+		if (await(&w, p, 2, more ? 0 : w.started && !w.ended ? TICK_MS : 1000) > 0) {
 			if (p[1].revents)
 				read_request(&w);
 			drain(&w);
