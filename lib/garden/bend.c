@@ -51,6 +51,7 @@ enum calls_do bend_entry(struct bend *b, struct task *k, long *result)
 	switch (k->nr) {
 	case SYS_clock_gettime: case SYS_gettimeofday: case SYS_time: case SYS_times: case SYS_sysinfo: case SYS_adjtimex:
 	case SYS_clock_adjtime:
+		spin_reading(b, k);
 		return bentclock_entry(b, k, result);
 	case SYS_timerfd_settime: case SYS_timer_create: case SYS_timer_settime: case SYS_timer_gettime: case SYS_timer_delete:
 	case SYS_setitimer: case SYS_getitimer: case SYS_alarm:
@@ -102,8 +103,10 @@ void bend_gone(struct bend *b, const struct task *k)
 
 void bend_stopped(struct bend *b, struct task *k)
 {
-	if (k->interrupted)
+	if (k->interrupted) {
+		spin_sample(b, k);
 		sleeps_stopped(b, k);
+	}
 	k->interrupted = false;
 }
 
@@ -112,7 +115,13 @@ void bend_stopped(struct bend *b, struct task *k)
 void bend_wake(struct bend *b, struct task *k)
 {
 	if (k->wait.held) {
-		sleeps_end(b, k);
+		/* Signals that came meanwhile end a sleep before its time does. */
+		if (idle_signalled(b, k)) {
+			k->wait.held = false;
+			tracer_go(k, true);
+		} else {
+			sleeps_end(b, k);
+		}
 		return;
 	}
 	k->wait.fired = true;
@@ -180,10 +189,16 @@ int64_t bend_step(struct bend *b)
 		bend_leap(b, next);
 		timers_due(b);
 		wake_due(b);
+		release(b);
 		b->pause = PAUSE_LEAST;
 		return PAUSE_LEAST;
 	}
 	release(b);
+	if (left < 0 && !b->apart) {
+		spin_look(b, next);
+		timers_due(b);
+		wake_due(b);
+	}
 	if (next == BEND_NEVER)
 		return PAUSE_MOST;
 	if (left < 0) {

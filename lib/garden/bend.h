@@ -25,7 +25,7 @@ struct bend {
 	bool socket_timeouts;        /* somebody has set one */
 	bool apart;                  /* something outside the tracer's sight runs: no leaps */
 	int64_t pause;               /* until it is looked again, ns */
-	struct spin { pid_t tid; unsigned looks, hits; int64_t step; } spin;
+	struct spin { int64_t looked, step; pid_t tid; unsigned score, readings; } spin;
 };
 
 /* ---- bend.c ---- */
@@ -80,6 +80,13 @@ void timers_drop(struct bend *b, pid_t tgid, bool exec);  /* ended, or exec'd */
 
 /* ns to wait for what may come from outside before it is sure that none can; 0: none can; -1: one can. */
 int64_t idle_check(struct bend *b);
-struct task *idle_runner(struct bend *b);                 /* the only one that runs; NULL */
+bool idle_signalled(const struct bend *b, const struct task *k);   /* a signal waits for it */
+struct task *idle_runner(struct bend *b);                 /* the only one that does not wait; NULL: several or none */
+
+/* ---- spin.c: who asks for the time until it has come ---- */
+
+void spin_reading(struct bend *b, const struct task *k);  /* a call that asks for the time */
+void spin_look(struct bend *b, int64_t next);             /* while somebody runs; next: nothing may leap beyond that */
+void spin_sample(struct bend *b, const struct task *k);   /* it was stopped for that look */
 
 #endif

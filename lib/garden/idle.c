@@ -76,6 +76,42 @@ static bool waits(struct bend *b, struct task *k)
 	return state == 'S' || state == 'Z' || state == 'X' || (state == 'D' && in_vfork(k));
 }
 
+struct task *idle_runner(struct bend *b)
+{
+	struct task *runner = NULL;
+
+	for (struct task *k = tracer_next(b->tracer, NULL); k; k = tracer_next(b->tracer, k)) {
+		if (waits(b, k))
+			continue;
+		if (runner)
+			return NULL;
+		runner = k;
+	}
+	return runner;
+}
+
+bool idle_signalled(const struct bend *b, const struct task *k)
+{
+	char text[4096];
+	uint64_t pending = 0;
+
+	/* One that is alone, without timers, has nobody who could have sent one. */
+	if (!b->timers && !tracer_next(b->tracer, tracer_next(b->tracer, NULL)))
+		return false;
+	if (slurp(k->tid, "status", text, sizeof text)) {
+		static const char *const NAMES[] = { "\nSigPnd:", "\nShdPnd:" };
+		const char *blocked = strstr(text, "\nSigBlk:");
+
+		for (unsigned i = 0; i < 2; i++) {
+			const char *p = strstr(text, NAMES[i]);
+
+			pending |= p ? strtoull(p + 8, NULL, 16) : 0;
+		}
+		pending &= blocked ? ~strtoull(blocked + 8, NULL, 16) : 0;
+	}
+	return pending != 0;
+}
+
 /* ---- what may come from outside ---- */
 
 static bool is_network(const struct task *k, int fd)

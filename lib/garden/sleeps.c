@@ -31,7 +31,7 @@
 #define ERESTARTSYS 512
 #define ERESTART_RESTARTBLOCK 516
 #define RED_ZONE 128u
-#define YEARS (100LL * 365 * 86400)
+#define YEARS (200LL * 365 * 86400)   /* since 1970, too */
 
 enum form { SPEC, VAL, MS };
 /*
@@ -282,7 +282,7 @@ void sleeps_exit(struct bend *b, struct task *k, int64_t result)
 		write_left(k, left > 0 ? left : 0);
 	k->wait.parked = !over && result == -ERESTART_RESTARTBLOCK ? k->wait.call : NULL;
 	k->wait.call = NULL;
-	k->wait.moved = false;
+	k->wait.fired = k->wait.moved = false;
 }
 
 /* ---- sockets with time-outs ---- */

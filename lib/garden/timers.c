@@ -14,6 +14,7 @@
 
 #define TIMERS 512u
 #define TIMER_FDS 64u            /* each is a descriptor of ours */
+#define YEARS (200LL * 365 * 86400)   /* since 1970, too */
 
 /*
  * setitimer's, alarm's and POSIX timers are kept here alone, and the kernel never hears of them: they fire by a signal from
@@ -78,7 +79,7 @@ static bool to_ns(const int64_t v[2], int64_t unit, int64_t *ns)
 {
 	if (v[0] < 0 || v[1] < 0 || v[1] * unit >= BEND_SECOND)
 		return false;
-	*ns = v[0] >= BEND_MOST / BEND_SECOND ? BEND_MOST : v[0] * BEND_SECOND + v[1] * unit;
+	*ns = v[0] > YEARS ? YEARS * BEND_SECOND : v[0] * BEND_SECOND + v[1] * unit;
 	return true;
 }
 
