@@ -135,7 +135,8 @@ UNIT    := $(patsubst t/unit/%.c,%,$(wildcard t/unit/*.c))
 room_of  = $(firstword $(subst _, ,$(1)))
 
 # Programs that tests use and nobody installs: t/NAME.c.
-PROBES := capable casecat badcase mkremover killat forgeindex derive knownbench scanbench mutate
+PROBES := ingarden capable casecat badcase mkremover killat forgeindex derive knownbench scanbench mutate
+PROBE_ingarden := garden confine base
 PROBE_capable := micro garden code confine casefile judge known base
 PROBE_casecat := casefile base
 PROBE_badcase := casefile base

@@ -92,7 +92,6 @@ void bend_fork(struct bend *b, const struct task *parent, struct task *child)
 	(void)b;
 	if (child->tid == child->tgid)
 		vdso_follow(parent, child);
-	child->no_new_privs = parent->no_new_privs;
 }
 
 void bend_gone(struct bend *b, const struct task *k)

@@ -238,9 +238,10 @@ static enum calls_do ptrace_call(struct record *r, struct task *t, long *result)
 	if (t->arg[0] != PTRACE_TRACEME)
 		json_object_set_new(o, "target", json_integer((int)t->arg[1]));
 	record_event(r, t->tgid, t->ppid, "ptrace", o);
-	/* It would fail for what is traced already: a program that looks for tracers is told that there is none. */
-	*result = t->arg[0] == PTRACE_TRACEME ? 0 : -EPERM;
-	return t->arg[0] == PTRACE_TRACEME ? CALLS_FAKE : CALLS_DENY;
+	/* It would fail for what is traced already: a program that looks for tracers is told that there is none, once. */
+	*result = t->arg[0] == PTRACE_TRACEME && !t->asked_tracing ? 0 : -EPERM;
+	t->asked_tracing |= t->arg[0] == PTRACE_TRACEME;
+	return *result ? CALLS_DENY : CALLS_FAKE;
 }
 
 static enum calls_do refuse(struct record *r, struct task *t, long *result)
@@ -279,7 +280,7 @@ enum calls_do calls_entry(struct record *r, struct task *t, bool deny, long *res
 	if (deny)
 		return refuse(r, t, result);
 	/* Nothing is kept any more: then nothing is looked up either, but for code in memory and programs. */
-	if (r->full && t->nr != SYS_execve && t->nr != SYS_execveat && t->nr != SYS_mmap && t->nr != SYS_mprotect)
+	if (r->full && t->nr != SYS_prctl && t->nr != SYS_execve && t->nr != SYS_execveat && t->nr != SYS_mmap && t->nr != SYS_mprotect)
 		return CALLS_GO;
 	for (size_t i = 0; i < COUNT(PATHS); i++)
 		if (PATHS[i].nr == t->nr)
@@ -321,6 +322,8 @@ enum calls_do calls_entry(struct record *r, struct task *t, bool deny, long *res
 		free(name);
 		return CALLS_AWAIT;
 	case SYS_prctl:
+		if (t->arg[0] != PR_SET_NAME)
+			return disguise_prctl(t, result) ? CALLS_FAKE : CALLS_GO;
 		name = tracee_string(t->tid, t->arg[1]);
 		/* The kernel takes 15 bytes. */
 		if (strlen(name) > 15 && strcmp(name, "<unreadable>"))

@@ -131,7 +131,26 @@ static void sockets(struct program *p, int nr, bool traced)
 
 static void opens(struct program *p, int nr, unsigned arg, bool traced)
 {
-	on_bits(p, nr, arg, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC, note(traced), SECCOMP_RET_ALLOW);
+	/* Those for reading stop for disguise.c, but for folders, which has nothing to say of them. */
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)nr, 0, 6);
+	LOAD_ARG(arg);
+	JUMP(BPF_JMP | BPF_JSET | BPF_K, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC, 0, 1);
+	RETURN(note(traced));
+	JUMP(BPF_JMP | BPF_JSET | BPF_K, O_DIRECTORY | O_PATH, 1, 0);
+	RETURN(traced ? SECCOMP_RET_TRACE | FILTER_READ : SECCOMP_RET_ALLOW);
+	RETURN(SECCOMP_RET_ALLOW);
+}
+
+static void prctls(struct program *p, bool traced)
+{
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 7);
+	LOAD_ARG(0);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_NAME, 3, 0);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_GET_SECCOMP, 2, 0);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_GET_NO_NEW_PRIVS, 1, 0);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_NO_NEW_PRIVS, 0, 1);
+	RETURN(note(traced));
+	RETURN(SECCOMP_RET_ALLOW);
 }
 
 /* Calls that read the clock or wait with a time-out, for bend.c. Those with none stay as fast as they are. */
@@ -217,7 +236,7 @@ static void build(struct program *p, bool traced, uint64_t bend)
 	/* Each fork is looked at, for the limit and for flags that would get it out of the tracer's sight. */
 	on_bits(p, SYS_clone, 0, spaces & ~0x80u, deny(traced), note(traced));
 	on_bits(p, SYS_unshare, 0, spaces, deny(traced), SECCOMP_RET_ALLOW);
-	on_value(p, SYS_prctl, 0, PR_SET_NAME, note(traced), SECCOMP_RET_ALLOW);
+	prctls(p, traced);
 	on_bits(p, SYS_seccomp, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW);
 	on_value(p, SYS_ioctl, 1, TIOCSTI, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW);
 	/* Its flags stand in memory, where no filter sees them; without it libc falls back to clone. */

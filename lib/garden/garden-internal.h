@@ -131,7 +131,7 @@ struct rights {
 	uint64_t bend;       /* the number that lets a clock_gettime pass; 0: time is not bent */
 };
 int rights_drop(const struct rights *r);   /* 0 or errno */
-enum { FILTER_RECORD = 1, FILTER_DENY = 2, FILTER_BEND = 4 };
+enum { FILTER_RECORD = 1, FILTER_DENY = 2, FILTER_BEND = 4, FILTER_READ = 8 };
 int filter_enter(bool traced, uint64_t bend);   /* 0 or errno */
 
 /* ---- record.c: events and dumps on their way to the tool ---- */
@@ -185,7 +185,8 @@ struct task {
 	const char *pending_name;
 	char *wanted;                /* execve's path */
 	bool asked_tracing, no_new_privs;   /* what it has asked for itself */
-	bool masked;                 /* the call is answered with a file of ours */
+	char *masked;                /* the file of /proc whose opening is answered with one of ours */
+	int64_t born;                /* what was skipped of bent time when it began */
 	/* bent time */
 	bool bent;                   /* the awaited exit is bend's */
 	bool interrupted;            /* by PTRACE_INTERRUPT, whose stop has not come yet */
@@ -199,6 +200,7 @@ struct task {
 struct bend;
 struct tracer *tracer_new(struct record *r, unsigned processes);
 void tracer_bend(struct tracer *t, struct bend *b);       /* frees b at its end */
+struct task *tracer_find(const struct tracer *t, pid_t tid);   /* NULL */
 struct task *tracer_next(const struct tracer *t, const struct task *k);   /* of all; NULL: the first */
 void tracer_go(const struct task *k, bool to_exit);       /* on from its stop */
 void tracer_skip(const struct task *k, long result);      /* at a call's entry: it is not made, and answers that */
@@ -208,6 +210,13 @@ bool tracer_wait(struct tracer *t, pid_t pid, int status);  /* one result of wai
 unsigned tracer_refused(const struct tracer *t);          /* forks refused at the limit */
 void tracer_sweep(struct tracer *t);                      /* dumps of all that live */
 void tracer_free(struct tracer *t);
+
+/* ---- disguise.c: answers to those who look for a tracer, or for the time in /proc ---- */
+
+bool disguise_prctl(struct task *k, long *result);        /* true: that is the answer */
+/* A file is opened for reading. True: it is one of /proc that would tell; the exit is to be awaited, and for disguise_opened. b may be NULL. */
+bool disguise_open(const struct bend *b, struct task *k);
+void disguise_opened(const struct tracer *t, const struct bend *b, struct task *k, int64_t result);
 
 /* ---- bend.c: bent time, for which bend.h is the rest ---- */
 

@@ -47,7 +47,7 @@ struct task *tracer_next(const struct tracer *t, const struct task *k)
 	return i < BUCKETS ? t->bucket[i] : NULL;
 }
 
-static struct task *find(const struct tracer *t, pid_t tid)
+struct task *tracer_find(const struct tracer *t, pid_t tid)
 {
 	struct task *k = t->bucket[(unsigned)tid % BUCKETS];
 
@@ -60,7 +60,8 @@ static struct task *add(struct tracer *t, pid_t tid, pid_t tgid, pid_t ppid)
 {
 	struct task *k = buf_alloc(sizeof *k);
 
-	*k = (struct task){ .tid = tid, .tgid = tgid, .ppid = ppid, .memory = -1, .next = t->bucket[(unsigned)tid % BUCKETS] };
+	*k = (struct task){ .tid = tid, .tgid = tgid, .ppid = ppid, .memory = -1,
+		.born = t->record->skipped_ns, .next = t->bucket[(unsigned)tid % BUCKETS] };
 	t->bucket[(unsigned)tid % BUCKETS] = k;
 	t->tasks++;
 	if (tid == tgid)
@@ -82,6 +83,7 @@ static void drop(struct tracer *t, struct task *k)
 	io_close(&k->memory);
 	json_decref(k->pending);
 	free(k->wanted);
+	free(k->masked);
 	free(k);
 }
 
@@ -178,6 +180,14 @@ static void at_seccomp(struct tracer *t, struct task *k)
 			go_on(k, k->awaits_exit, 0);
 		return;
 	}
+	/* What openat2 opens for stands in memory, so no filter tells its readings apart. */
+	if (info.seccomp.ret_data & FILTER_READ || k->nr == SYS_openat2) {
+		k->awaits_exit = disguise_open(t->bend, k);
+		if (k->awaits_exit || k->nr != SYS_openat2) {
+			go_on(k, k->awaits_exit, 0);
+			return;
+		}
+	}
 	/* Code in memory dies with an exec: taken before. */
 	if ((k->nr == SYS_execve || k->nr == SYS_execveat) && k->code_memory)
 		memory_sweep(t->record, k);
@@ -195,7 +205,9 @@ static void at_syscall(struct tracer *t, struct task *k)
 	if (k->awaits_exit && ptrace(PTRACE_GET_SYSCALL_INFO, k->tid, (void *)sizeof info, &info) > 0 &&
 	    info.op == PTRACE_SYSCALL_INFO_EXIT) {
 		k->awaits_exit = false;
-		if (k->bent)
+		if (k->masked)
+			disguise_opened(t, t->bend, k, info.exit.rval);
+		else if (k->bent)
 			bend_exit(t->bend, k, info.exit.rval);
 		else
 			calls_exit(t->record, k, info.exit.rval);
@@ -211,7 +223,7 @@ static void at_fork(struct tracer *t, struct task *k)
 	pid_t tgid, ppid;
 
 	if (ptrace(PTRACE_GETEVENTMSG, k->tid, NULL, &child) == 0 && child > 0) {
-		c = find(t, (pid_t)child);
+		c = tracer_find(t, (pid_t)child);
 		if (!c) {
 			tracee_ids((pid_t)child, &tgid, &ppid);
 			c = add(t, (pid_t)child, tgid == k->tgid ? tgid : (pid_t)child, k->tgid);
@@ -223,6 +235,7 @@ static void at_fork(struct tracer *t, struct task *k)
 			c->ppid = k->ppid;
 		}
 		c->code_memory = k->code_memory;
+		c->no_new_privs = k->no_new_privs;
 		if (t->bend)
 			bend_fork(t->bend, k, c);
 	}
@@ -238,7 +251,7 @@ static void at_exec(struct tracer *t, struct task *k)
 
 	/* Whichever thread called exec goes on under the leader's number. */
 	if (ptrace(PTRACE_GETEVENTMSG, k->tid, NULL, &former) == 0 && (pid_t)former != k->tid) {
-		other = find(t, (pid_t)former);
+		other = tracer_find(t, (pid_t)former);
 		if (other) {
 			free(k->wanted);
 			k->wanted = other->wanted;
@@ -331,7 +344,7 @@ static void at_stop(struct tracer *t, struct task *k, int status)
 
 bool tracer_wait(struct tracer *t, pid_t pid, int status)
 {
-	struct task *k = find(t, pid);
+	struct task *k = tracer_find(t, pid);
 	pid_t tgid, ppid;
 
 	if (!k) {
