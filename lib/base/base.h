@@ -185,6 +185,8 @@ int db_next(struct db_row *r, struct err *e);            /* 1 a row, 0 the end, 
 const char *db_text(struct db_row *r, int column);       /* until the next db_next; NULL for null */
 int64_t db_int(struct db_row *r, int column);
 void db_done(struct db_row *r);
+/* The bytes of the database file that a script of SQL makes of nothing; no file is written. A bad script is 65. */
+int db_image(const char *script, struct buf *out, struct err *e);
 
 /* ---- spawn.c: child processes; each gets SIGKILL when its parent dies ---- */
 

@@ -217,3 +217,21 @@ void db_done(struct db_row *r)
 	sqlite3_finalize(r->st);
 	free(r);
 }
+
+int db_image(const char *script, struct buf *out, struct err *e)
+{
+	sqlite3 *sql = NULL;
+	unsigned char *image = NULL;
+	sqlite3_int64 n = 0;
+	int rc = 0;
+
+	if (sqlite3_open_v2(":memory:", &sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) || sqlite3_exec(sql, script, NULL, NULL, NULL))
+		rc = err_set(e, EX_DATAERR, "cannot make a database: %s", sql ? sqlite3_errmsg(sql) : "no memory");
+	else if (!(image = sqlite3_serialize(sql, "main", &n, 0)))
+		rc = err_set(e, EX_OSERR, "cannot make a database: no memory");
+	else
+		buf_add(out, image, (size_t)n);
+	sqlite3_free(image);
+	sqlite3_close(sql);
+	return rc;
+}

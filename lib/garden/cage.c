@@ -13,6 +13,10 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80
+#endif
+
 #define PIDS "4096"   /* more than any run may have tasks, few enough for the machine to go on beside a fork bomb */
 
 /* What the inner root, who may be this machine's, must not write to; and what it need not read. */
@@ -66,11 +70,12 @@ static void bound_pids(void)
 	io_close(&fd);
 }
 
-static int mount_proc(struct err *e)
+static int mount_proc(const struct machine *m, struct err *e)
 {
 	if (mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
 		return err_sys(e, "cannot mount a process table");
 	bound_pids();
+	guise_pids(m);
 	for (size_t i = 0; i < COUNT(READ_ONLY); i++)
 		if (read_only(READ_ONLY[i], e))
 			return -1;
@@ -84,14 +89,14 @@ static int mount_proc(struct err *e)
 	return 0;
 }
 
-static int mount_dev(const struct layers *l, struct err *e)
+static int mount_dev(const struct layers *l, const struct machine *m, struct err *e)
 {
 	const char *rel;
 	char link[64], shm[128];
 	ssize_t n;
 	int fd;
 
-	if (mount("muss-dev", "dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "size=1m,nr_inodes=256,mode=0755"))
+	if (mount(m->plan ? "udev" : "muss-dev", "dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "size=1m,nr_inodes=256,mode=0755"))
 		return err_sys(e, "cannot mount the world's /dev");
 	for (size_t i = 0; i < COUNT(DEVICES); i++) {
 		char from[32], to[32];
@@ -121,24 +126,22 @@ static int mount_dev(const struct layers *l, struct err *e)
 	return 0;
 }
 
-static int enter_root(const struct layers *l, struct err *e)
+static int enter_root(const struct layers *l, struct machine *m, struct err *e)
 {
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || chdir(l->merged))
 		return err_sys(e, "cannot enter the world");
-	if (mount_proc(e) || mount_dev(l, e))
+	if (mount_proc(m, e) || mount_dev(l, m, e) || guise_kernel(m, e))
 		return -1;
-	if (mount("none", "sys", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,nr_inodes=2"))
-		return err_sys(e, "cannot mount the world's /sys");
 	if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/"))
 		return err_sys(e, "cannot make the world the root");
 	return 0;
 }
 
-int cage_enter(const struct layers *l, int sync, struct err *e)
+int cage_enter(const struct layers *l, struct machine *m, int sync, struct err *e)
 {
 	char c;
 
-	if (enter_root(l, e)) {
+	if (enter_root(l, m, e)) {
 		e->code = EX_UNAVAILABLE;
 		return -1;
 	}
@@ -148,13 +151,22 @@ int cage_enter(const struct layers *l, int sync, struct err *e)
 		e->code = EX_UNAVAILABLE;
 		return -1;
 	}
-	/* The keeper may write the maps only while our files in /proc are not the real root's. Nothing else runs in here yet. */
+	/* A kernel without time namespaces gives its own uptime. */
+	if (m->plan && unshare(CLONE_NEWTIME))
+		msg_debug("the run has this machine's uptime");
+	/* The keeper may write the maps, and the clocks' offsets, only while our files in /proc are not the real root's. Nothing else runs in here yet. */
 	prctl(PR_SET_DUMPABLE, 1);
 	if (io_write(sync, "u", 1) || read(sync, &c, 1) != 1)
 		return err_set(e, EX_UNAVAILABLE, "no users for a run");
 	/* Both forgot with the change of rights. What runs here must not look into its init. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_DUMPABLE, 0);
-	prctl(PR_SET_NAME, "init");
-	return net_up(e);
+	if (!m->plan)
+		prctl(PR_SET_NAME, "init");
+	else
+		guise_name(m);
+	if (net_up(e))
+		return -1;
+	card_plug(m);
+	return 0;
 }

@@ -41,6 +41,60 @@ int world_socket(const struct world *w);
 
 int keeper_main(int argc, char **argv);
 
+/* ---- files.c: files of a world, seen from the keeper ---- */
+
+struct layers;
+int files_in_root(int root, const char *path, int flags, unsigned mode);   /* links lead nowhere outside of the folder `root` */
+int files_parent(int root, const char *path, struct err *e);   /* the folder that a path's last name stands in, made where it is missing */
+int files_put(const struct layers *l, const char *path, unsigned mode, int src, bool append, struct err *e);
+int files_open(const struct layers *l, const char *path, struct err *e);
+int files_open_lower(const struct layers *l, const char *path, struct err *e);
+
+/* ---- what a machine that looks lived in has, see lived.c's plan ---- */
+
+#define SERVICES 64u
+struct machine {
+	json_t *plan;                 /* NULL: the lower root as it is */
+	int contents;
+	json_t *laid;                 /* path: what of the plan's files is in the world */
+	int program[SERVICES];        /* of the services, until they run */
+	unsigned programs;
+	unsigned kinds;               /* of network interface that the kernel has, a bit each */
+};
+
+/* ---- furnish.c: its files ---- */
+
+/* Puts them into the world, none over one that is to be kept. As an ordinary user, what belongs to the real root is left out. */
+int furnish_lay(const struct layers *l, struct machine *m, struct err *e);
+int furnish_open(const struct machine *m, const char *path);   /* one as it was laid; -1: none of those */
+
+/* ---- guise.c: its kernel's side ---- */
+
+void guise_init(char **argv);                          /* the command line and name of the caller become those of an init */
+void guise_name(const struct machine *m);              /* the host's name, in a namespace of one's own */
+void guise_time(const struct machine *m, pid_t pid);   /* the uptime of pid's children to come, before there is one */
+void guise_pids(const struct machine *m);              /* numbers of processes that begin where a machine's do */
+/* In the world's root folder: mounts /sys, and over files of /proc. */
+int guise_kernel(struct machine *m, struct err *e);
+
+/* ---- services.c: processes that are only to be seen ---- */
+
+struct services {
+	struct service { pid_t pid; char name[16]; int64_t gone_ms; } one[SERVICES];
+	unsigned count, alive;
+};
+int services_prepare(struct machine *m, const char *folder, struct err *e);        /* their programs, below a folder that takes files */
+/* Children of the caller, who is the init, without rights, descriptors or system calls; returns once they are what they are called. */
+void services_start(struct services *s, struct machine *m, int niceness);
+bool services_has(const struct services *s, pid_t pid);
+bool services_gone(struct services *s, pid_t pid);                                 /* pid has ended; false: none of them */
+const char *services_name(const struct services *s, pid_t pid);                    /* also of one that has just ended; NULL */
+
+/* ---- card.c: a network interface that leads nowhere ---- */
+
+void card_kinds(struct machine *m);         /* before the machine's own /sys and /proc are out of sight */
+void card_plug(const struct machine *m);    /* in a network namespace of one's own; where it can't be had, there is none */
+
 /* ---- layers.c, places.c: a world's folders, seen from the keeper ---- */
 
 struct layer {
@@ -51,6 +105,7 @@ struct layer {
 };
 struct layers {
 	bool privileged;
+	const char *device;          /* what mounts say they are of */
 	char *top;                   /* where our tmpfs is mounted */
 	char *merged;                /* the world's root folder */
 	int root;                    /* the same, open */
@@ -60,7 +115,8 @@ struct layers {
 	char **hidden;
 	size_t hiddens;
 };
-int layers_open(struct layers *l, int lower, bool defaults, uint64_t size, const json_t *hide, struct err *e);
+/* device: the name of what is mounted; stays the caller's. */
+int layers_open(struct layers *l, int lower, bool defaults, uint64_t size, const json_t *hide, const char *device, struct err *e);
 struct layer *layers_of(const struct layers *l, const char *path, const char **rel);   /* rel: below the layer, "." for itself */
 bool layers_hidden(const struct layers *l, const char *path);
 void layers_add(struct layers *l, const char *path, bool overlay, int upper, int lower);
@@ -115,7 +171,7 @@ json_t *changes_list(const struct layers *l, const struct nodes *base, struct er
 /* ---- cage.c: the namespaces of one run ---- */
 
 /* In the new init, before anything else: mounts, then its own user namespace. `sync`: a socket to the keeper, which writes the maps. */
-int cage_enter(const struct layers *l, int sync, struct err *e);
+int cage_enter(const struct layers *l, struct machine *m, int sync, struct err *e);
 
 /* ---- net.c ---- */
 
@@ -131,6 +187,7 @@ struct rights {
 	uint64_t bend;       /* the number that lets a clock_gettime pass; 0: time is not bent */
 };
 int rights_drop(const struct rights *r);   /* 0 or errno */
+int rights_none(unsigned uid, unsigned gid);
 enum { FILTER_RECORD = 1, FILTER_DENY = 2, FILTER_BEND = 4, FILTER_READ = 8 };
 int filter_enter(bool traced, uint64_t bend);   /* 0 or errno */
 
@@ -149,6 +206,7 @@ struct record {
 	struct buf line;
 	struct dump_seen *seen;      /* dumps taken */
 	size_t seen_count;
+	const struct services *services;   /* whose names signals to them are recorded with */
 };
 void record_event(struct record *r, pid_t pid, pid_t ppid, const char *event, json_t *members);   /* steals members (may be NULL) */
 /* A wait that bent time has cut short: written once the process does something else, repetitions as one. */
@@ -277,13 +335,15 @@ pid_t launch_child(const struct launch *l, struct launch_pipes *p);
 
 /* ---- warden.c: the init of a run ---- */
 
-_Noreturn void warden_main(int sock, int niceness);   /* niceness: of what it starts */
+_Noreturn void warden_main(int sock, int niceness, struct machine *m);   /* niceness: of what it starts */
 
 /* ---- table.c: what the warden sees of its processes ---- */
 
 struct table_sum { unsigned processes, tasks; uint64_t resident; bool busy; };
-void table_sum(struct table_sum *s, uint64_t *ticks);   /* *ticks: processor time of all, to compare; busy: one runs */
-json_t *table_list(void);
+/* Of all processes but our own init and the services that the run found there. */
+void table_sum(const struct services *v, struct table_sum *s, uint64_t *ticks);   /* *ticks: processor time of all, to compare; busy: one runs */
+json_t *table_list(const struct services *v);
+bool table_others(const struct services *v);            /* one is there, be it dead and not waited for */
 void table_machine(uint64_t *shared, bool *scarce);     /* shared memory of this machine, whoever's; little is left */
 uint64_t table_memfds(void);                             /* bytes of memory files that our processes have open */
 

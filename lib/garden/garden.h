@@ -25,6 +25,8 @@ struct world_options {
 	const char *lower;        /* NULL: "/" */
 	uint64_t size_bytes;      /* of the writable layer; 0: 512 MiB */
 	const char *const *hide;  /* absolute paths, NULL-terminated; NULL: none further */
+	const char *machine;      /* a file of settings (rules/garden/machine.json, muss-garden(7)) after which the machine looks lived in: users,
+	                             homes, logs, services, uptime, names, /sys; NULL: the lower root as it is. Bad settings are 78 */
 };
 /* 69 when this machine gives no namespaces or overlays. */
 struct world *world_open(const struct world_options *o, struct err *e);
@@ -40,13 +42,15 @@ int world_append(struct world *w, const char *path, unsigned mode, const char *t
  * only path, change, type. what (modified): of "type","content","target","mode","owner","mtime","xattrs" those that differ;
  * a folder's mtime is not looked at. A file that was only copied up, or changed and changed back, times included, is not listed. Below a
  * deleted or replaced folder each path is listed. /proc, /sys, /dev (but for /dev/shm), /run/muss are left out. What
- * world_put put there is listed as well. 75 when there are more than 100,000 paths. New reference.
+ * world_put put there is listed as well; what makes the machine look lived in was there before. 75 when there are more than 100,000 paths. New reference.
  */
 json_t *world_changes(struct world *w, struct err *e);
 /* A file of the world, read only, no links followed at the end (65), none but regular files (65); 66: not there. */
 int world_open_file(struct world *w, const char *path, struct err *e);
 /* The same in the lower root, as the world showed it when it was made; 66 for what the world hides. */
 int world_open_lower(struct world *w, const char *path, struct err *e);
+/* The home of the first user that world_options.machine has put there; NULL: none. */
+const char *world_home(const struct world *w);
 bool world_privileged(const struct world *w);   /* false: made without root, see above */
 void world_close(struct world *w);              /* NULL is fine */
 
@@ -93,9 +97,10 @@ struct run {
  * "connect"/"bind"/"listen"/"sendto" protocol (tcp, udp, raw, icmp, unix, ...), address, port | "socket" (raw, packet and refused ones) protocol |
  * "memory" address, size, how ("mmap","mprotect","memfd","sweep"), sha256, dump_at, dump_size (of the bytes taken and of
  * their place in r->dumps; the same bytes are kept once) | "memfd" name | "name" name
- * (PR_SET_NAME) | "ptrace" request | "kill" target, signal (another process) | "setuid"/"setgid"/"setsid" id | "chroot"... and every other call that
- * the garden refuses: "denied" syscall | "sleep" call, seconds, times (waits that bent time cut short: seconds of them
- * all, times how many; written where the process does its next thing, "t" is the first one's) | "limit" what.
+ * (PR_SET_NAME) | "ptrace" request | "kill" target, signal (another process), service (its name, when it is one of the machine's) |
+ * "setuid"/"setgid"/"setsid" id | "chroot"... and every other call that the garden refuses: "denied" syscall | "sleep" call, seconds, times
+ * (waits that bent time cut short: seconds of them all, times how many; written where the process does its next thing, "t" is the first
+ * one's) | "limit" what.
  * "error":"EACCES" is there when the call failed. pids are those inside. A string that could not be read is
  * "<unreadable>". No more than events_max, the last of them a "limit"; the run goes on.
  */
@@ -110,7 +115,7 @@ int run_settle(struct running *g, int ms, int quiet_ms, struct err *e);
 /* Another program in the same process table, namespaces and world; waits for it, r->seconds at most. Not traced (events is not looked
  * at); may kill and inspect every process and change every file of the world. Its limits are its own. */
 int run_beside(struct running *g, struct run *r, struct err *e);
-/* [{"pid","ppid","comm","cmdline":[..],"exe","sha256","state"}] of all that run_start's program left alive; zombies and our own init are left out. */
+/* [{"pid","ppid","comm","cmdline":[..],"exe","sha256","state"}] of all that run_start's program left alive; zombies, our own init and the machine's services are left out. */
 json_t *run_processes(struct running *g, struct err *e);
 /* Takes the last dumps, kills all, reaps, fills run_start's r, appends its events, frees g in any case. */
 int run_stop(struct running *g, struct err *e);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -22,149 +21,13 @@ struct keeper {
 	struct layers layers;
 	struct nodes base;
 	pid_t table[TABLES];
+	struct machine machine;
+	char **argv;
 };
 
 static int reply(struct keeper *k, json_t *o, int fd, const char *name, struct err *e)
 {
 	return message_send(k->sock, o, (struct message_fd[]){ { name ? name : "none", fd }, { NULL, -1 } }, e);
-}
-
-/* ---- files of the world ---- */
-
-static int in_root(int root, const char *path, int flags, unsigned mode)
-{
-	struct open_how how = { .flags = (uint64_t)(unsigned)flags | O_CLOEXEC, .mode = mode,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-	int fd;
-
-	for (int i = 0; i < 100; i++) {
-		fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
-		if (fd >= 0 || errno != EAGAIN)
-			break;
-	}
-	return fd;
-}
-
-/* /dev is made for each run; only /dev/shm is ours. */
-static int root_of(const struct keeper *k, const char *path, const char **rel)
-{
-	const struct layer *y;
-
-	if (strncmp(path, "/dev/shm/", 9)) {
-		*rel = path;
-		return k->layers.root;
-	}
-	y = layers_of(&k->layers, path, rel);
-	return y->upper;
-}
-
-/* The folder that a path's last name stands in, made where it is missing. */
-static int make_parent(int root, const char *path, struct err *e)
-{
-	int at = in_root(root, "/", O_RDONLY | O_DIRECTORY, 0), next;
-	char *whole = buf_strdup(path), *p = whole + strspn(whole, "/"), *slash;
-
-	for (; at >= 0 && (slash = strchr(p, '/')); p = slash + 1 + strspn(slash + 1, "/")) {
-		*slash = '\0';
-		next = in_root(root, whole, O_RDONLY | O_DIRECTORY, 0);
-		if (next < 0 && errno == ENOENT && mkdirat(at, p, 0755) == 0)
-			next = in_root(root, whole, O_RDONLY | O_DIRECTORY, 0);
-		close(at);
-		at = next;
-		if (at < 0)
-			err_sys(e, "cannot make %s in the world", err_q(whole));
-		*slash = '/';
-	}
-	free(whole);
-	return at;
-}
-
-static int put(struct keeper *k, const char *path, unsigned mode, int src, bool append, struct err *e)
-{
-	const char *name, *rel;
-	int root = root_of(k, path, &rel), dir, fd;
-	struct stat st;
-
-	name = strrchr(path, '/') + 1;
-	if (*name == '\0' || !strcmp(name, ".") || !strcmp(name, ".."))
-		return err_set(e, EX_USAGE, "not a file's path: %s", err_q(path));
-	dir = make_parent(root, rel, e);
-	if (dir < 0)
-		return e->code ? -1 : err_sys(e, "cannot open the world");
-	if (append) {
-		fd = in_root(root, rel, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, mode);
-	} else {
-		if (unlinkat(dir, name, 0) && errno == EISDIR)
-			unlinkat(dir, name, AT_REMOVEDIR);
-		fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	}
-	close(dir);
-	if (fd < 0)
-		return err_sys(e, "cannot write %s in the world", err_q(path));
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return err_set(e, EX_DATAERR, "not a regular file in the world: %s", err_q(path));
-	}
-	lseek(src, 0, SEEK_SET);
-	if (io_copy(src, fd, CAP_BODY, NULL, e)) {
-		close(fd);
-		return err_wrap(e, "cannot write %s in the world", err_q(path));
-	}
-	if (!append && fchmod(fd, mode & 07777)) {
-		close(fd);
-		return err_sys(e, "cannot set the mode of %s", err_q(path));
-	}
-	close(fd);
-	return 0;
-}
-
-static int regular(int fd, const char *path, struct err *e)
-{
-	char link[64];
-	struct stat st;
-	int in = -1;
-
-	if (fd < 0)
-		return err_sys(e, "cannot open %s in the world", err_q(path));
-	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-		in = open(link, O_RDONLY | O_CLOEXEC);
-	else
-		errno = 0;
-	if (in < 0)
-		errno ? err_sys(e, "cannot open %s in the world", err_q(path)) :
-			err_set(e, EX_DATAERR, "not a regular file in the world: %s", err_q(path));
-	close(fd);
-	return in;
-}
-
-static int open_file(struct keeper *k, const char *path, struct err *e)
-{
-	const char *rel;
-	int root = root_of(k, path, &rel);
-
-	return regular(in_root(root, rel, O_PATH | O_NOFOLLOW, 0), path, e);
-}
-
-static int open_lower(struct keeper *k, const char *path, struct err *e)
-{
-	const char *rel;
-	struct layer *y = layers_of(&k->layers, path, &rel), *first = k->layers.layer;
-	struct node n;
-	int fd;
-
-	if (!y || !first)
-		return err_set(e, EX_SOFTWARE, "a world without layers");
-	if (y->lower < 0 && first->lower < 0 && !layers_hidden(&k->layers, path)) {
-		/* A copied folder of an unprivileged world. */
-		rel = path + strspn(path, "/");
-		fd = nodes_open(k->layers.lower, rel, O_PATH);
-		return regular(fd, path, e);
-	}
-	if (y->lower < 0 || layers_hidden(&k->layers, path) || !nodes_look(y->lower, rel, false, &n))
-		return err_set(e, EX_NOINPUT, "%s is not in the lower root", err_q(path));
-	nodes_drop(&n);
-	return regular(nodes_open(y->lower, rel, O_PATH), path, e);
 }
 
 /* ---- process tables ---- */
@@ -198,7 +61,7 @@ static int copy_map(const char *name, pid_t pid)
 }
 
 /* Waits for the new init's word that it has a user namespace, and fills the maps of that. */
-static int give_maps(int sync, pid_t pid, struct err *e)
+static int give_maps(const struct keeper *k, int sync, pid_t pid, struct err *e)
 {
 	struct pollfd p = { .fd = sync, .events = POLLIN };
 	char c;
@@ -207,6 +70,7 @@ static int give_maps(int sync, pid_t pid, struct err *e)
 		return 0;   /* it has failed before and says why itself */
 	if (copy_map("uid_map", pid) || copy_map("gid_map", pid))
 		return err_sys(e, "cannot map users for a run");
+	guise_time(&k->machine, pid);
 	return io_write(sync, "m", 1);
 }
 
@@ -245,12 +109,14 @@ static int new_table(struct keeper *k, int sock, struct err *e)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(k->sock);
 		close(sync[0]);
-		if (cage_enter(&k->layers, sync[1], &why)) {
+		if (k->machine.plan)
+			guise_init(k->argv);
+		if (cage_enter(&k->layers, &k->machine, sync[1], &why)) {
 			message_fail(sock, &why);
 			_exit(1);
 		}
 		close(sync[1]);
-		warden_main(sock, niceness);
+		warden_main(sock, niceness, &k->machine);
 	}
 	close(sync[1]);
 	if (pid < 0) {
@@ -260,7 +126,7 @@ static int new_table(struct keeper *k, int sock, struct err *e)
 		return -1;
 	}
 	k->table[i] = pid;
-	if (give_maps(sync[0], pid, e)) {
+	if (give_maps(k, sync[0], pid, e)) {
 		close(sync[0]);
 		end_table(k, pid);
 		return -1;
@@ -276,16 +142,33 @@ static int open_world(struct keeper *k, struct message *m, struct err *e)
 	int lower = message_take(m, "lower");
 	json_int_t size = jsonio_int(m->body, "size", 0);
 
+	const char *device;
+
 	if (lower < 0 || size <= 0)
 		return err_set(e, EX_SOFTWARE, "a world without a lower root");
+	k->machine.plan = json_incref(json_object_get(m->body, "machine"));
+	k->machine.contents = message_take(m, "contents");
+	if (k->machine.plan)
+		card_kinds(&k->machine);
+	device = k->machine.plan ? jsonio_str(k->machine.plan, "device") : NULL;
 	if (layers_open(&k->layers, lower, jsonio_bool(m->body, "defaults", true), (uint64_t)size,
-			json_object_get(m->body, "hide"), e))
+			json_object_get(m->body, "hide"), device ? device : "muss-world", e))
+		return -1;
+	if (k->machine.plan && furnish_lay(&k->layers, &k->machine, e))
 		return -1;
 	if (nodes_walk(&k->layers, &k->base, e))
 		return -1;
 	for (size_t i = 0; i < k->base.count; i++)
 		nodes_digest(&k->layers, &k->base.node[i]);
 	return reply(k, json_pack("{s:b}", "privileged", k->layers.privileged), -1, NULL, e);
+}
+
+/* As the world showed it when it was made: what makes the machine look lived in was there as well. */
+static int open_lower(const struct keeper *k, const char *path, struct err *e)
+{
+	int fd = furnish_open(&k->machine, path);
+
+	return fd >= 0 ? fd : files_open_lower(&k->layers, path, e);
 }
 
 static int answer_file(struct keeper *k, struct message *m, const char *what, const char *path, struct err *e)
@@ -296,9 +179,9 @@ static int answer_file(struct keeper *k, struct message *m, const char *what, co
 	if (path[0] != '/')
 		err_set(e, EX_USAGE, "a path in a world must be absolute: %s", err_q(path));
 	else if (!strcmp(what, "put") || !strcmp(what, "append"))
-		rc = src < 0 ? err_set(e, EX_SOFTWARE, "nothing to put") : put(k, path, mode, src, *what == 'a', e);
+		rc = src < 0 ? err_set(e, EX_SOFTWARE, "nothing to put") : files_put(&k->layers, path, mode, src, *what == 'a', e);
 	else
-		rc = fd = *what == 'f' ? open_file(k, path, e) : open_lower(k, path, e);
+		rc = fd = *what == 'f' ? files_open(&k->layers, path, e) : open_lower(k, path, e);
 	if (rc >= 0)
 		rc = reply(k, json_object(), fd, "file", e);
 	io_close(&src);
@@ -341,7 +224,7 @@ static int answer(struct keeper *k, struct message *m, struct err *e)
 
 int keeper_main(int argc, char **argv)
 {
-	struct keeper k = { 0 };
+	struct keeper k = { .machine.contents = -1, .argv = argv };
 	struct message m;
 	struct err e = { 0 };
 	bool open = false;

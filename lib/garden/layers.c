@@ -69,7 +69,7 @@ static int own_tmpfs(struct layers *l, uint64_t size, struct err *e)
 	/* Whoever fills it with empty files meets nr_inodes before the machine's memory. */
 	snprintf(options, sizeof options, "size=%llu,nr_inodes=%llu,mode=0755", (unsigned long long)size,
 		 (unsigned long long)size / 2048 + 20000);
-	if (mount("muss-world", l->top, "tmpfs", MS_NOSUID | MS_NODEV, options))
+	if (mount(l->device, l->top, "tmpfs", MS_NOSUID | MS_NODEV, options))
 		return err_sys(e, "cannot mount a tmpfs");
 	/* Root of a user namespace that somebody else made is not root enough for overlays over a whole tree. */
 	l->privileged = geteuid() == 0 && setxattr(l->top, "trusted.muss", "y", 1, 0) == 0;
@@ -213,12 +213,12 @@ static int build(struct layers *l, bool defaults, struct nested *n, size_t neste
 	return l->root < 0 ? err_sys(e, "cannot open the world's root") : 0;
 }
 
-int layers_open(struct layers *l, int lower, bool defaults, uint64_t size, const json_t *hide, struct err *e)
+int layers_open(struct layers *l, int lower, bool defaults, uint64_t size, const json_t *hide, const char *device, struct err *e)
 {
 	struct nested n[NESTED];
 	size_t nested;
 
-	*l = (struct layers){ .root = -1, .lower = lower };
+	*l = (struct layers){ .root = -1, .lower = lower, .device = device };
 	if (learn_hidden(l, defaults, hide, e) || own_mounts(e))
 		return -1;
 	/* What was opened before belongs to the old mount namespace, and is no lower layer in ours. */

@@ -241,7 +241,7 @@ int places_overlay(struct layers *l, const char *path, int lower, bool defaults,
 	target = strcmp(path, "/") ? buf_printf("%s%s", l->merged, path) : buf_strdup(l->merged);
 	options = buf_printf("lowerdir=/proc/self/fd/%d,upperdir=%s,workdir=%s,%s", from, upper, work,
 			     l->privileged ? "redirect_dir=off,metacopy=off,index=off" : "userxattr");
-	if (mount("muss-world", target, "overlay", MS_NOSUID | MS_NODEV, options)) {
+	if (mount(l->device, target, "overlay", MS_NOSUID | MS_NODEV, options)) {
 		err_sys(e, "cannot mount an overlay over %s", err_q(path));
 		goto drop;
 	}

@@ -31,6 +31,12 @@ static void write_event(struct record *r, int64_t now, int64_t skipped, pid_t pi
 		json_decref(members);
 		return;
 	}
+	if (r->services && members && !strcmp(event, "kill")) {
+		const char *name = services_name(r->services, (pid_t)jsonio_int(members, "target", 0));
+
+		if (name)
+			json_object_set_new(members, "service", json_string(name));
+	}
 	if (r->count + 1 >= r->max) {
 		r->full = true;
 		event = "limit";

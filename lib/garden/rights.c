@@ -49,6 +49,26 @@ static int set_capabilities(uint64_t keep, bool inherit)
 	return syscall(SYS_capset, &h, d) ? errno : 0;
 }
 
+/* Another user number, where there are others. */
+static int become(unsigned uid, unsigned gid)
+{
+	/* An unprivileged world has no other user than its root. */
+	if (setgroups(0, NULL) && errno != EPERM)
+		return errno;
+	if ((setresgid(gid, gid, gid) || setresuid(uid, uid, uid)) && errno != EINVAL)
+		return errno;
+	return 0;
+}
+
+int rights_none(unsigned uid, unsigned gid)
+{
+	int rc = drop_bounding(0);
+
+	if (rc || (rc = become(uid, gid)) || (rc = set_capabilities(0, false)))
+		return rc;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? errno : 0;
+}
+
 int rights_drop(const struct rights *r)
 {
 	uint64_t keep = r->beside ? BESIDE : SAMPLE;
@@ -60,13 +80,8 @@ int rights_drop(const struct rights *r)
 		return rc;
 	if ((rc = drop_bounding(keep)))
 		return rc;
-	if (r->uid) {
-		/* An unprivileged world has no other user than its root. */
-		if (setgroups(0, NULL) && errno != EPERM)
-			return errno;
-		if ((setresgid(r->uid, r->uid, r->uid) || setresuid(r->uid, r->uid, r->uid)) && errno != EINVAL)
-			return errno;
-	}
+	if (r->uid && (rc = become(r->uid, r->uid)))
+		return rc;
 	if (geteuid() == 0 && (rc = set_capabilities(keep, false)))
 		return rc;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))

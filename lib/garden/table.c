@@ -57,7 +57,26 @@ static bool is_pid(const char *name)
 	return name[0] >= '1' && name[0] <= '9' && strspn(name, "0123456789") == strlen(name) && strcmp(name, "1");
 }
 
-void table_sum(struct table_sum *s, uint64_t *ticks)
+/* Is it one that the run is asked about? */
+static bool counts(const char *name, const struct services *v)
+{
+	return is_pid(name) && !services_has(v, (pid_t)strtol(name, NULL, 10));
+}
+
+bool table_others(const struct services *v)
+{
+	DIR *d = opendir("/proc");
+	struct dirent *entry;
+	bool any = !d;
+
+	while (d && !any && (entry = readdir(d)))
+		any = counts(entry->d_name, v);
+	if (d)
+		closedir(d);
+	return any;
+}
+
+void table_sum(const struct services *v, struct table_sum *s, uint64_t *ticks)
 {
 	DIR *d = opendir("/proc");
 	struct dirent *entry;
@@ -66,7 +85,7 @@ void table_sum(struct table_sum *s, uint64_t *ticks)
 
 	*s = (struct table_sum){ 0 };
 	while (d && (entry = readdir(d))) {
-		if (!is_pid(entry->d_name) || !read_stat(entry->d_name, &line) || line.state == 'Z' || line.state == 'X')
+		if (!counts(entry->d_name, v) || !read_stat(entry->d_name, &line) || line.state == 'Z' || line.state == 'X')
 			continue;
 		s->processes++;
 		s->tasks += line.threads;
@@ -82,7 +101,7 @@ void table_sum(struct table_sum *s, uint64_t *ticks)
 	*ticks = total;
 }
 
-json_t *table_list(void)
+json_t *table_list(const struct services *v)
 {
 	DIR *d = opendir("/proc");
 	struct dirent *entry;
@@ -94,7 +113,7 @@ json_t *table_list(void)
 		json_t *o;
 		pid_t pid;
 
-		if (!is_pid(entry->d_name) || !read_stat(entry->d_name, &line) || line.state == 'Z' || line.state == 'X')
+		if (!counts(entry->d_name, v) || !read_stat(entry->d_name, &line) || line.state == 'Z' || line.state == 'X')
 			continue;
 		pid = (pid_t)strtol(entry->d_name, NULL, 10);
 		o = json_object();

@@ -22,6 +22,7 @@ struct warden {
 	int sock, signals, null, niceness;
 	struct record record;
 	struct tracer *tracer;   /* NULL: not traced */
+	struct services services;
 	/* the run */
 	pid_t main;
 	int status;
@@ -43,7 +44,8 @@ struct warden {
 	bool settling;
 	int64_t settle_end;
 	int settle_quiet;
-	bool children;           /* some are left */
+	bool children;           /* some are left that are no services */
+	bool lost;               /* one of those has ended since that was looked at */
 };
 
 static int exit_status(int status)
@@ -61,8 +63,15 @@ static bool reap(struct warden *w)
 		pid = waitpid(-1, &status, __WALL | WNOHANG);
 		if (pid < 0)
 			w->children = false;
+		if (pid == 0 && w->lost && w->services.alive) {
+			w->children = table_others(&w->services);
+			w->lost = false;
+		}
 		if (pid <= 0)
 			return false;
+		if (!WIFSTOPPED(status) && services_gone(&w->services, pid))
+			continue;
+		w->lost = w->lost || !WIFSTOPPED(status);
 		if (!WIFSTOPPED(status)) {
 			if (pid == w->main)
 				w->status = exit_status(status);
@@ -142,7 +151,7 @@ static void watch(struct warden *w)
 	}
 	if (!w->started || w->ended)
 		return;
-	table_sum(&s, &w->ticks);
+	table_sum(&w->services, &s, &w->ticks);
 	/* Who lets time pass over and over is not at work, busy as it is with that. */
 	if (s.busy && w->record.skipped_ns == w->skipped)
 		w->busy_ms = now;
@@ -376,7 +385,7 @@ static int answer(struct warden *w, struct message *m, struct err *e)
 		return 0;
 	}
 	if (!strcmp(what, "processes"))
-		return message_send(w->sock, json_pack("{s:o}", "processes", table_list()), NULL, e);
+		return message_send(w->sock, json_pack("{s:o}", "processes", table_list(&w->services)), NULL, e);
 	if (!strcmp(what, "stop"))
 		stop(w);
 	return err_set(e, EX_SOFTWARE, "a request that is not known: %s", err_q(what));
@@ -395,7 +404,7 @@ static void read_request(struct warden *w)
 	message_free(&m);
 }
 
-_Noreturn void warden_main(int sock, int niceness)
+_Noreturn void warden_main(int sock, int niceness, struct machine *m)
 {
 	struct warden w = { .sock = sock, .niceness = niceness, .record = { .events = -1, .dumps = -1 }, .children = true };
 	struct err e;
@@ -407,6 +416,8 @@ _Noreturn void warden_main(int sock, int niceness)
 	sigprocmask(SIG_BLOCK, &child, NULL);
 	w.signals = signalfd(-1, &child, SFD_NONBLOCK | SFD_CLOEXEC);
 	w.null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	services_start(&w.services, m, niceness);
+	w.record.services = &w.services;
 	if (w.signals < 0 || w.null < 0 || message_send(sock, json_object(), NULL, &e))
 		_exit(1);
 	for (;;) {

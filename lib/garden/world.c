@@ -1,4 +1,4 @@
-#include "garden/garden-internal.h"
+#include "garden/lived-internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +19,7 @@ struct world {
 	struct spawn keeper;
 	int sock;
 	bool privileged;
+	char *home;
 };
 
 /* An agent says so where its spool and its keys are, to whatever its tools run. */
@@ -69,32 +70,56 @@ static int start_keeper(struct world *w, struct err *e)
 	return rc;
 }
 
+static int describe_machine(struct world *w, const char *settings, int lower, json_t *q, int *contents, struct err *e)
+{
+	json_t *plan = lived_plan(settings, lower, contents, e);
+
+	if (!plan)
+		return -1;
+	w->home = buf_strdup(jsonio_str(plan, "home"));
+	json_object_set_new(q, "machine", plan);
+	return 0;
+}
+
 struct world *world_open(const struct world_options *o, struct err *e)
 {
 	struct world *w = buf_alloc(sizeof *w);
 	struct message m;
 	const char *lower = o->lower ? o->lower : "/";
-	int fd = open(lower, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = open(lower, O_PATH | O_DIRECTORY | O_CLOEXEC), contents = -1;
+	json_t *q = NULL;
 
 	w->sock = -1;
 	if (fd < 0) {
 		err_sys(e, "cannot open %s", err_q(lower));
 		goto fail;
 	}
+	q = open_request(o);
+	if (o->machine && describe_machine(w, o->machine, fd, q, &contents, e))
+		goto fail;
 	if (start_keeper(w, e))
 		goto fail;
-	if (message_call(w->sock, open_request(o), (struct message_fd[]){ { "lower", fd }, { NULL, -1 } }, OPEN_MS, &m, e)) {
+	if (message_call(w->sock, json_incref(q), (struct message_fd[]){ { "lower", fd }, { "contents", contents }, { NULL, -1 } }, OPEN_MS, &m, e)) {
 		err_wrap(e, "cannot make a world");
 		goto fail;
 	}
 	w->privileged = jsonio_bool(m.body, "privileged", false);
 	message_free(&m);
+	json_decref(q);
+	io_close(&contents);
 	close(fd);
 	return w;
 fail:
+	json_decref(q);
+	io_close(&contents);
 	io_close(&fd);
 	world_close(w);
 	return NULL;
+}
+
+const char *world_home(const struct world *w)
+{
+	return w->home;
 }
 
 bool world_privileged(const struct world *w)
@@ -191,5 +216,6 @@ void world_close(struct world *w)
 	io_close(&w->sock);
 	if (w->keeper.pid > 0)
 		spawn_wait(&w->keeper, CLOSE_MS, &ignored);
+	free(w->home);
 	free(w);
 }

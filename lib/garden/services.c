@@ -1,0 +1,202 @@
+#include "garden/garden-internal.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define READY_MS 2000
+#define REMEMBERED_MS 1000   /* whom a recorded signal ended */
+#define BASE 0x400000u
+
+/*
+ * What a service runs: it takes the name behind "_=" in its first environment string, and waits for ever.
+ * The program is read only where processes start, so its place is told by the folder it was in: /usr/sbin/cron, say.
+ */
+static const unsigned char CODE[] = {
+	0x48, 0x8b, 0x04, 0x24,               /* mov  rax, [rsp]             argc */
+	0x48, 0x8b, 0x74, 0xc4, 0x10,         /* mov  rsi, [rsp+rax*8+16]    envp[0] */
+	0x48, 0x83, 0xc6, 0x02,               /* add  rsi, 2 */
+	0x6a, 0x0f, 0x5f,                     /* push PR_SET_NAME; pop rdi */
+	0xb8, 0x9d, 0x00, 0x00, 0x00,         /* mov  eax, SYS_prctl */
+	0x0f, 0x05,                           /* syscall */
+	0x6a, 0x22, 0x58,                     /* again: push SYS_pause; pop rax */
+	0x0f, 0x05,                           /* syscall */
+	0xeb, 0xf9,                           /* jmp  again */
+};
+
+struct image {
+	Elf64_Ehdr head;
+	Elf64_Phdr segment[3];
+	unsigned char code[sizeof CODE];
+};
+
+static struct image image_of(uint64_t virtual_bytes)
+{
+	struct image i = {
+		.head = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT }, .e_type = ET_EXEC, .e_machine = EM_X86_64,
+			.e_version = EV_CURRENT, .e_entry = BASE + offsetof(struct image, code), .e_phoff = offsetof(struct image, segment),
+			.e_ehsize = sizeof(Elf64_Ehdr), .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 3 },
+		.segment = {
+			{ .p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = BASE, .p_filesz = sizeof(struct image),
+				.p_memsz = sizeof(struct image), .p_align = 4096 },
+			/* Never touched: for the size that ps shows. */
+			{ .p_type = PT_LOAD, .p_flags = PF_R | PF_W, .p_vaddr = 16 * BASE, .p_memsz = virtual_bytes, .p_align = 4096 },
+			{ .p_type = PT_GNU_STACK, .p_flags = PF_R | PF_W },
+		},
+	};
+
+	memcpy(i.code, CODE, sizeof CODE);
+	return i;
+}
+
+int services_prepare(struct machine *m, const char *folder, struct err *e)
+{
+	int root = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(m->plan, "services"), i, o) {
+		const char *exe = jsonio_str(o, "exe");
+		struct image image = image_of((uint64_t)jsonio_int(o, "virtual_mib", 8) * MIB);
+		int dir = exe && m->programs < SERVICES ? files_parent(root, exe, e) : -1, fd;
+
+		if (dir < 0)
+			break;
+		/* Two of one program share the file. */
+		fd = openat(dir, strrchr(exe, '/') + 1, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+		if (fd < 0 ? errno != EEXIST : io_write(fd, &image, sizeof image))
+			err_sys(e, "cannot make %s", err_q(exe));
+		io_close(&fd);
+		m->program[m->programs++] = openat(dir, strrchr(exe, '/') + 1, O_PATH | O_CLOEXEC);
+		close(dir);
+		if (e->code)
+			break;
+	}
+	io_close(&root);
+	return e->code ? -1 : 0;
+}
+
+/* Whatever a sample writes into such a process, it can do nothing with it: the way to exec is open for the first one, and what comes
+ * through it has the same filter. */
+static int filter(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 7),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pause, 4, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_execveat, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_NAME, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+	struct sock_fprog f = { .len = sizeof code / sizeof *code, .filter = code };
+
+	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &f);
+}
+
+static _Noreturn void child(const json_t *o, int program, int niceness)
+{
+	const char *argv[SERVICES] = { NULL }, *envp[] = { NULL, NULL };
+	char name[24];
+	sigset_t none;
+	size_t i;
+	json_t *v;
+	int fd = fcntl(program, F_DUPFD_CLOEXEC, 3);
+
+	json_array_foreach(json_object_get(o, "argv"), i, v)
+		if (i + 1 < SERVICES)
+			argv[i] = json_string_value(v);
+	snprintf(name, sizeof name, "_=%.15s", jsonio_str(o, "name"));
+	envp[0] = name;
+	for (int s = 1; s < 65; s++)
+		signal(s, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setsid();
+	setpriority(PRIO_PROCESS, 0, niceness);
+	/* What was inherited goes with exec; 0 to 2 would stay. */
+	for (int i_fd = 0; i_fd < 3; i_fd++)
+		fcntl(i_fd, F_SETFD, FD_CLOEXEC);
+	if (chdir("/") || rights_none((unsigned)jsonio_int(o, "uid", 0), (unsigned)jsonio_int(o, "gid", 0)) || filter())
+		_exit(1);
+	syscall(SYS_execveat, fd, "", argv, envp, 0x1000 /* AT_EMPTY_PATH */);
+	_exit(1);
+}
+
+void services_start(struct services *s, struct machine *m, int niceness)
+{
+	const json_t *list = json_object_get(m->plan, "services");
+	int ready[2];
+	struct pollfd p;
+
+	if (!m->programs || pipe2(ready, O_CLOEXEC))
+		return;
+	for (unsigned i = 0; i < m->programs; i++) {
+		const json_t *o = json_array_get(list, i);
+		pid_t pid = fork();
+
+		if (pid == 0)
+			child(o, m->program[i], niceness);
+		io_close(&m->program[i]);
+		if (pid < 0)
+			continue;
+		s->one[s->count].pid = pid;
+		snprintf(s->one[s->count].name, sizeof s->one->name, "%s", jsonio_str(o, "name"));
+		s->count++;
+		s->alive++;
+	}
+	m->programs = 0;
+	/* Each holds its end until it has become what it is called. */
+	close(ready[1]);
+	p = (struct pollfd){ .fd = ready[0], .events = POLLIN };
+	poll(&p, 1, READY_MS);
+	close(ready[0]);
+}
+
+static struct service *find(const struct services *s, pid_t pid)
+{
+	for (unsigned i = 0; i < s->count; i++)
+		if (s->one[i].pid == pid)
+			return (struct service *)(uintptr_t)&s->one[i];
+	return NULL;
+}
+
+bool services_has(const struct services *s, pid_t pid)
+{
+	const struct service *one = find(s, pid);
+
+	return one && !one->gone_ms;
+}
+
+bool services_gone(struct services *s, pid_t pid)
+{
+	struct service *one = find(s, pid);
+
+	if (!one || one->gone_ms)
+		return false;
+	one->gone_ms = clock_mono_ms();
+	s->alive--;
+	return true;
+}
+
+const char *services_name(const struct services *s, pid_t pid)
+{
+	const struct service *one = find(s, pid);
+
+	return one && (!one->gone_ms || clock_mono_ms() - one->gone_ms < REMEMBERED_MS) ? one->name : NULL;
+}
