@@ -170,13 +170,45 @@ static enum calls_do socket_call(struct task *t)
 	return await(t, "socket", o);
 }
 
-static enum calls_do message_call_to(struct task *t)
+static bool is_inet(const json_t *o)
+{
+	const char *protocol = jsonio_str(o, "protocol");
+
+	return protocol && (!strcmp(protocol, "tcp") || !strcmp(protocol, "udp")) && jsonio_int(o, "port", 0) > 0;
+}
+
+/* This machine's own loopback: what does not listen there does not answer. */
+static bool is_own(const json_t *o)
+{
+	const char *address = jsonio_str(o, "address");
+
+	return !address || !strncmp(address, "127.", 4) || !strncmp(address, "::ffff:127.", 11) || !strcmp(address, "::1");
+}
+
+/* Somebody is spoken to: where there is a dummy Internet, that port is open by then. */
+static enum calls_do speak(struct record *r, struct task *t, const char *name, json_t *o)
+{
+	if (r->gateway >= 0 && is_inet(o) && !is_own(o))
+		gateway_port(&r->gateway, "open", jsonio_str(o, "protocol"), (unsigned)jsonio_int(o, "port", 0));
+	return await(t, name, o);
+}
+
+static enum calls_do bind_call(struct record *r, struct task *t)
+{
+	json_t *o = tracee_address(t, (int)t->arg[0], t->arg[1], t->arg[2]);
+
+	if (r->gateway >= 0 && is_inet(o))
+		gateway_port(&r->gateway, "close", jsonio_str(o, "protocol"), (unsigned)jsonio_int(o, "port", 0));
+	return await(t, "bind", o);
+}
+
+static enum calls_do message_call_to(struct record *r, struct task *t)
 {
 	struct { uint64_t name; uint32_t len; uint32_t pad; uint64_t rest[5]; } h;
 
 	if (tracee_bytes(t->tid, t->arg[1], &h, sizeof h) != sizeof h || !h.name || !h.len)
 		return CALLS_GO;
-	return await(t, "sendto", tracee_address(t, (int)t->arg[0], h.name, h.len));
+	return speak(r, t, "sendto", tracee_address(t, (int)t->arg[0], h.name, h.len));
 }
 
 static enum calls_do signal_call(struct task *t)
@@ -303,15 +335,15 @@ enum calls_do calls_entry(struct record *r, struct task *t, bool deny, long *res
 	case SYS_mmap: case SYS_mprotect: case SYS_pkey_mprotect:
 		return memory_call(r, t);
 	case SYS_connect:
-		return await(t, "connect", tracee_address(t, (int)t->arg[0], t->arg[1], t->arg[2]));
+		return speak(r, t, "connect", tracee_address(t, (int)t->arg[0], t->arg[1], t->arg[2]));
 	case SYS_bind:
-		return await(t, "bind", tracee_address(t, (int)t->arg[0], t->arg[1], t->arg[2]));
+		return bind_call(r, t);
 	case SYS_listen:
 		return await(t, "listen", tracee_socket(t, (int)t->arg[0]));
 	case SYS_sendto:
-		return await(t, "sendto", tracee_address(t, (int)t->arg[0], t->arg[4], t->arg[5]));
+		return speak(r, t, "sendto", tracee_address(t, (int)t->arg[0], t->arg[4], t->arg[5]));
 	case SYS_sendmsg: case SYS_sendmmsg:
-		return message_call_to(t);
+		return message_call_to(r, t);
 	case SYS_socket:
 		return socket_call(t);
 	case SYS_kill: case SYS_tkill: case SYS_tgkill: case SYS_pidfd_send_signal: case SYS_rt_sigqueueinfo: case SYS_rt_tgsigqueueinfo:
@@ -359,6 +391,9 @@ void calls_exit(struct record *r, struct task *t, int64_t result)
 	} else if (!strcmp(name, "memory")) {
 		snprintf(text, sizeof text, "%llx", (unsigned long long)result);
 		json_object_set_new(o, "address", json_string(text));
+	} else if (r->gateway >= 0 && is_inet(o) && (!strcmp(name, "connect") || !strcmp(name, "sendto"))) {
+		/* By it an exchange is its process's. */
+		json_object_set_new(o, "local_port", json_integer(tracee_port(t, (int)t->arg[0])));
 	}
 	record_event(r, t->tgid, t->ppid, name, o);
 }

@@ -36,6 +36,7 @@ int message_fail(int sock, const struct err *cause);      /* answers with an err
 /* ---- world.c ---- */
 
 int world_socket(const struct world *w);
+const char *world_internet(const struct world *w);   /* its settings, or NULL */
 
 /* ---- keeper.c: the process that holds a world ---- */
 
@@ -173,6 +174,23 @@ json_t *changes_list(const struct layers *l, const struct nodes *base, struct er
 /* In the new init, before anything else: mounts, then its own user namespace. `sync`: a socket to the keeper, which writes the maps. */
 int cage_enter(const struct layers *l, struct machine *m, int sync, struct err *e);
 
+/* ---- gateway.c: what answers for every address of a run's network ---- */
+
+struct gateway {
+	struct spawn helper;         /* pid 0: there is none */
+	int control, records;
+	int64_t began_ns;            /* CLOCK_MONOTONIC of an exchange's "t" 0 */
+};
+/* Files of a world in which its certificates are trusted: [{"path","text","append"}]. NULL: *e. */
+json_t *gateway_files(struct err *e);
+/* Enters the run's namespaces (descriptors) and serves; returns once it does. capture: takes the pcap; -1: nobody wants it. */
+int gateway_start(struct gateway *g, const char *settings, int user, int net, int capture, struct err *e);
+/* Ends it: struct run's "net", and what was exchanged, appended. run_ns: CLOCK_MONOTONIC of an event's "t" 0. NULL: *e; it is ended all the same. */
+json_t *gateway_stop(struct gateway *g, json_t *exchanges, int64_t run_ns, struct err *e);
+void gateway_drop(struct gateway *g);      /* ends it unheard; harmless when it is none */
+/* The warden's: "open" or "close" a port. Closes *control (-1 is fine) where nobody answers any more. */
+bool gateway_port(int *control, const char *what, const char *protocol, unsigned port);
+
 /* ---- net.c ---- */
 
 int net_up(struct err *e);   /* loopback up, every address local */
@@ -197,6 +215,7 @@ struct dump_seen;
 struct slept;
 struct record {
 	int events, dumps;           /* memory files; -1: none */
+	int gateway;                 /* whom ports are asked of; -1: nobody answers */
 	unsigned count, max;
 	uint64_t bytes, dumped;
 	int64_t began_ms, last_ms;
@@ -307,6 +326,7 @@ char *tracee_link(pid_t tid, const char *name);        /* readlink /proc/TID/nam
 void tracee_ids(pid_t tid, pid_t *tgid, pid_t *ppid);
 json_t *tracee_address(const struct task *t, int fd, uint64_t address, uint64_t len);   /* protocol, address, port */
 json_t *tracee_socket(const struct task *t, int fd);   /* the same of the socket's own name */
+int tracee_port(const struct task *t, int fd);         /* the socket's own; 0: none yet */
 json_t *tracee_argv(pid_t pid);
 bool tracee_digest(pid_t pid, char hex[DIGEST_HEX]);   /* of its executable */
 

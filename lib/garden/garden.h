@@ -27,6 +27,8 @@ struct world_options {
 	const char *const *hide;  /* absolute paths, NULL-terminated; NULL: none further */
 	const char *machine;      /* a file of settings (rules/garden/machine.json, muss-garden(7)) after which the machine looks lived in: users,
 	                             homes, logs, services, uptime, names, /sys; NULL: the lower root as it is. Bad settings are 78 */
+	const char *internet;     /* a file of settings (rules/garden/internet.json, muss-garden(7)): helper-internet answers for every address of
+	                             its runs, and its certificates are trusted in it; NULL: nobody answers. Bad settings are 78, at the run */
 };
 /* 69 when this machine gives no namespaces or overlays. */
 struct world *world_open(const struct world_options *o, struct err *e);
@@ -75,6 +77,9 @@ struct run {
 	unsigned events_max;      /* 0, or more than that: 100,000 */
 	bool bend;                /* traced runs: time is bent, see below */
 	int64_t start_ns;         /* bend: the run's date less this machine's, as it begins; dates within 1980 to 2200 */
+	bool offline;             /* nobody answers in this run */
+	json_t *exchanges;        /* array to append what was said to the dummy Internet to (muss-garden(7)); or NULL */
+	int capture;              /* a file for its packets (pcap); or <= 0: none */
 	int dumps;                /* a file for memory dumps, one behind the other (io_tmp()); or <= 0: none */
 	/* set: */
 	int status;               /* of the program: exit code, or 128 + signal; 126, 127: could not be run, see exec_errno */
@@ -82,6 +87,8 @@ struct run {
 	bool timed_out, limit_memory, limit_processes, limit_events, settled;
 	double elapsed;           /* seconds, real */
 	int64_t skipped_ns;       /* of bent time: how much further the run's clocks went */
+	json_t *net;              /* what the dummy Internet tells of the run: {"scan","names","distinct_names","limits"}, and "began": what an
+	                             exchange's "t" is behind an event's, in seconds. NULL: there was none. The caller's */
 };
 /*
  * Bent time: no process of the run waits in vain. All processes share one clock, which is the real one until none of them could go on by itself
@@ -94,7 +101,7 @@ struct run {
  * Events: {"t":seconds (real), "clock":seconds (of the run's clock since it began, where it differs),"pid","ppid","event":...} and by event:
  * "exec" path (of the image, links resolved), argv, sha256 | "fork" child | "exit" status | "open" (for writing or creating) path, create | "unlink"
  * path | "rename" path, to | "link"/"symlink" path, to | "mkdir"/"rmdir"/"truncate"/"mknod" path | "chmod" path, mode | "chown" path, uid, gid |
- * "connect"/"bind"/"listen"/"sendto" protocol (tcp, udp, raw, icmp, unix, ...), address, port | "socket" (raw, packet and refused ones) protocol |
+ * "connect"/"bind"/"listen"/"sendto" protocol (tcp, udp, raw, icmp, unix, ...), address, port, local_port (connect and sendto; where it is known) | "socket" (raw, packet and refused ones) protocol |
  * "memory" address, size, how ("mmap","mprotect","memfd","sweep"), sha256, dump_at, dump_size (of the bytes taken and of
  * their place in r->dumps; the same bytes are kept once) | "memfd" name | "name" name
  * (PR_SET_NAME) | "ptrace" request | "kill" target, signal (another process), service (its name, when it is one of the machine's) |

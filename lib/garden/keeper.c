@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -137,11 +138,36 @@ static int new_table(struct keeper *k, int sock, struct err *e)
 
 /* ---- requests ---- */
 
+/* Files that belong to the world as it is made: a sample finds them there. Where a file that is added to is not, there is no use for it. */
+static int lay_files(const struct keeper *k, const json_t *files, struct err *e)
+{
+	int rc = 0, fd;
+	size_t i;
+	json_t *o;
+
+	json_array_foreach(files, i, o) {
+		const char *path = jsonio_str(o, "path"), *text = jsonio_str(o, "text");
+		bool append = jsonio_bool(o, "append", false);
+		struct err ignored;
+		int there = append && path ? files_open(&k->layers, path, &ignored) : -1;
+
+		if (!path || !text || (append && there < 0))
+			continue;
+		io_close(&there);
+		fd = memfd_create("file", MFD_CLOEXEC);
+		rc = fd < 0 || io_write(fd, text, strlen(text)) ? err_sys(e, "cannot make a memory file") :
+			files_put(&k->layers, path, 0644, fd, append, e);
+		io_close(&fd);
+		if (rc)
+			break;
+	}
+	return rc;
+}
+
 static int open_world(struct keeper *k, struct message *m, struct err *e)
 {
 	int lower = message_take(m, "lower");
 	json_int_t size = jsonio_int(m->body, "size", 0);
-
 	const char *device;
 
 	if (lower < 0 || size <= 0)
@@ -156,7 +182,7 @@ static int open_world(struct keeper *k, struct message *m, struct err *e)
 		return -1;
 	if (k->machine.plan && furnish_lay(&k->layers, &k->machine, e))
 		return -1;
-	if (nodes_walk(&k->layers, &k->base, e))
+	if (lay_files(k, json_object_get(m->body, "files"), e) || nodes_walk(&k->layers, &k->base, e))
 		return -1;
 	for (size_t i = 0; i < k->base.count; i++)
 		nodes_digest(&k->layers, &k->base.node[i]);

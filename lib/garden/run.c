@@ -14,6 +14,8 @@ struct running {
 	struct run *run;
 	int sock, events;
 	int table;
+	struct gateway gateway;
+	int64_t began_ns;
 };
 
 static const char *const ENVIRONMENT[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
@@ -75,10 +77,33 @@ static int open_table(struct running *g, struct err *e)
 	return r == 1 ? 0 : -1;
 }
 
+/* The run's namespaces are given out by its init alone, before anything else runs in them. */
+static int open_gateway(struct running *g, struct err *e)
+{
+	const char *settings = world_internet(g->world);
+	struct message m;
+	int user, net, rc;
+
+	if (!settings || g->run->offline)
+		return 0;
+	if (message_call(g->sock, json_pack("{s:s}", "do", "namespaces"), NULL, GARDEN_REPLY_MS, &m, e))
+		return -1;
+	user = message_take(&m, "user");
+	net = message_take(&m, "net");
+	rc = user < 0 || net < 0 ? err_set(e, EX_SOFTWARE, "a run without namespaces") :
+		gateway_start(&g->gateway, settings, user, net, g->run->capture > 0 ? g->run->capture : -1, e);
+	io_close(&user);
+	io_close(&net);
+	message_free(&m);
+	return rc;
+}
+
 static void drop(struct running *g)
 {
 	struct message m;
 	struct err ignored;
+
+	gateway_drop(&g->gateway);
 
 	io_close(&g->sock);
 	if (g->table > 0 && message_call(world_socket(g->world), json_pack("{s:s, s:i}", "do", "end", "table", g->table), NULL,
@@ -93,11 +118,12 @@ struct running *run_start(struct world *w, struct run *r, struct err *e)
 	struct running *g = buf_alloc(sizeof *g);
 	struct message m;
 
-	*g = (struct running){ .world = w, .run = r, .sock = -1, .events = -1 };
+	*g = (struct running){ .world = w, .run = r, .sock = -1, .events = -1, .gateway = { .control = -1, .records = -1 } };
 	r->status = r->exec_errno = 0;
 	r->timed_out = r->limit_memory = r->limit_processes = r->limit_events = r->settled = false;
 	r->elapsed = 0;
 	r->skipped_ns = 0;
+	r->net = NULL;
 	if (r->events) {
 		g->events = memfd_create("events", MFD_CLOEXEC);
 		if (g->events < 0) {
@@ -105,12 +131,14 @@ struct running *run_start(struct world *w, struct run *r, struct err *e)
 			goto fail;
 		}
 	}
-	if (open_table(g, e))
+	if (open_table(g, e) || open_gateway(g, e))
 		goto fail;
 	if (message_call(g->sock, request("run", r), (struct message_fd[]){ { "in", r->in }, { "out", r->out }, { "err", r->errfd },
-			 { "events", g->events }, { "dumps", r->dumps > 0 ? r->dumps : -1 }, { NULL, -1 } }, GARDEN_REPLY_MS, &m, e))
+			 { "events", g->events }, { "dumps", r->dumps > 0 ? r->dumps : -1 },
+			 { "gateway", g->gateway.control }, { NULL, -1 } }, GARDEN_REPLY_MS, &m, e))
 		goto fail;
 	r->exec_errno = (int)jsonio_int(m.body, "exec_errno", 0);
+	g->began_ns = jsonio_int(m.body, "monotonic_ns", 0);
 	message_free(&m);
 	return g;
 fail:
@@ -177,6 +205,10 @@ int run_stop(struct running *g, struct err *e)
 		r->skipped_ns = jsonio_int(m.body, "skipped", 0);
 		message_free(&m);
 		rc = record_collect(r, g->events, e);
+	}
+	if (rc == 0 && g->gateway.control >= 0) {
+		r->net = gateway_stop(&g->gateway, r->exchanges, g->began_ns, e);
+		rc = r->net ? 0 : -1;
 	}
 	drop(g);
 	return rc;

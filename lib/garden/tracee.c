@@ -228,6 +228,19 @@ json_t *tracee_address(const struct task *t, int fd, uint64_t address, uint64_t 
 	return o;
 }
 
+int tracee_port(const struct task *t, int fd)
+{
+	struct sockaddr_storage a = { 0 };
+	socklen_t n = sizeof a;
+	int sock = tracee_copy(t->tgid, fd), port = 0;
+
+	if (sock >= 0 && getsockname(sock, (struct sockaddr *)&a, &n) == 0)
+		port = a.ss_family == AF_INET ? ntohs(((const struct sockaddr_in *)(const void *)&a)->sin_port) :
+			a.ss_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)(const void *)&a)->sin6_port) : 0;
+	io_close(&sock);
+	return port;
+}
+
 json_t *tracee_socket(const struct task *t, int fd)
 {
 	struct sockaddr_storage a = { 0 };

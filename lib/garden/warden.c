@@ -286,6 +286,7 @@ static int start(struct warden *w, struct message *m, struct err *e)
 	w->processes = (unsigned)jsonio_int(m->body, "processes", 64);
 	w->record.events = message_take(m, "events");
 	w->record.dumps = message_take(m, "dumps");
+	w->record.gateway = message_take(m, "gateway");
 	w->record.max = (unsigned)jsonio_int(m->body, "events_max", GARDEN_EVENTS);
 	table_machine(&w->shared, &scarce);
 	if (w->record.events >= 0)
@@ -300,7 +301,7 @@ static int start(struct warden *w, struct message *m, struct err *e)
 		return -1;
 	w->started = true;
 	w->record.last_ms = clock_mono_ms();
-	return message_send(w->sock, json_pack("{s:i}", "exec_errno", exec_errno), NULL, e);
+	return message_send(w->sock, json_pack("{s:i, s:I}", "exec_errno", exec_errno, "monotonic_ns", (json_int_t)w->began * 1000000), NULL, e);
 }
 
 static int start_beside(struct warden *w, struct message *m, struct err *e)
@@ -368,6 +369,19 @@ static void answer_settle(struct warden *w)
 		_exit(1);
 }
 
+static int give_namespaces(struct warden *w, struct err *e)
+{
+	int user = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC), net = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), rc;
+
+	if (user < 0 || net < 0)
+		rc = err_sys(e, "cannot open the run's namespaces");
+	else
+		rc = message_send(w->sock, json_object(), (struct message_fd[]){ { "user", user }, { "net", net }, { NULL, -1 } }, e);
+	io_close(&user);
+	io_close(&net);
+	return rc;
+}
+
 static int answer(struct warden *w, struct message *m, struct err *e)
 {
 	const char *what = jsonio_str(m->body, "do");
@@ -376,6 +390,8 @@ static int answer(struct warden *w, struct message *m, struct err *e)
 		return err_set(e, EX_SOFTWARE, "an empty request");
 	if (!strcmp(what, "run"))
 		return start(w, m, e);
+	if (!strcmp(what, "namespaces"))
+		return w->started ? err_set(e, EX_SOFTWARE, "this run has begun already") : give_namespaces(w, e);
 	if (!strcmp(what, "beside"))
 		return start_beside(w, m, e);
 	if (!strcmp(what, "settle")) {
@@ -406,7 +422,7 @@ static void read_request(struct warden *w)
 
 _Noreturn void warden_main(int sock, int niceness, struct machine *m)
 {
-	struct warden w = { .sock = sock, .niceness = niceness, .record = { .events = -1, .dumps = -1 }, .children = true };
+	struct warden w = { .sock = sock, .niceness = niceness, .record = { .events = -1, .dumps = -1, .gateway = -1 }, .children = true };
 	struct err e;
 	sigset_t child;
 	int64_t next = 0;

@@ -19,7 +19,7 @@ struct world {
 	struct spawn keeper;
 	int sock;
 	bool privileged;
-	char *home;
+	char *home, *internet;
 };
 
 /* An agent says so where its spool and its keys are, to whatever its tools run. */
@@ -81,6 +81,17 @@ static int describe_machine(struct world *w, const char *settings, int lower, js
 	return 0;
 }
 
+static int describe_internet(struct world *w, const char *settings, json_t *q, struct err *e)
+{
+	json_t *files = gateway_files(e);
+
+	if (!files)
+		return -1;
+	w->internet = buf_strdup(settings);
+	json_object_set_new(q, "files", files);
+	return 0;
+}
+
 struct world *world_open(const struct world_options *o, struct err *e)
 {
 	struct world *w = buf_alloc(sizeof *w);
@@ -96,6 +107,8 @@ struct world *world_open(const struct world_options *o, struct err *e)
 	}
 	q = open_request(o);
 	if (o->machine && describe_machine(w, o->machine, fd, q, &contents, e))
+		goto fail;
+	if (o->internet && describe_internet(w, o->internet, q, e))
 		goto fail;
 	if (start_keeper(w, e))
 		goto fail;
@@ -120,6 +133,11 @@ fail:
 const char *world_home(const struct world *w)
 {
 	return w->home;
+}
+
+const char *world_internet(const struct world *w)
+{
+	return w->internet;
 }
 
 bool world_privileged(const struct world *w)
@@ -217,5 +235,6 @@ void world_close(struct world *w)
 	if (w->keeper.pid > 0)
 		spawn_wait(&w->keeper, CLOSE_MS, &ignored);
 	free(w->home);
+	free(w->internet);
 	free(w);
 }
