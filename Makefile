@@ -19,7 +19,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 
 # ---- rooms: what each uses (rooms of lower floors only) and the library it owns ----
 
-ROOMS := base casefile trust known judge confine code initrd carve emulate garden listing link pack centre host agent remedy micro export proof
+ROOMS := base casefile trust known judge confine code initrd carve emulate garden internet listing link pack centre host agent remedy micro export proof
 
 USES_base     :=
 USES_casefile := base
@@ -32,6 +32,7 @@ USES_initrd   := casefile base
 USES_carve    := casefile code base
 USES_emulate  := code confine base
 USES_garden   := confine base
+USES_internet := confine base
 USES_listing  := casefile judge base
 USES_link     := trust base
 USES_pack     := trust casefile base
@@ -52,6 +53,7 @@ LIBS_confine  := -lseccomp
 LIBS_code     := -lcapstone -lyara -lm
 LIBS_carve    := -lz
 LIBS_emulate  := -lunicorn
+LIBS_internet := -lssl -lcrypto -lm
 LIBS_link     := -levent -levent_openssl -lssl -lcrypto
 LIBS_remedy   := -ltcc -ldl
 
@@ -73,13 +75,14 @@ TOOL_magent  := agent link trust casefile base
 TOOL_mcenter := centre trust casefile known base
 
 # Helpers parse hostile bytes in processes of their own; they stand in libexec.
-HELPERS := helper-static helper-carve helper-unpack helper-functions helper-garden helper-initrd helper-yara
+HELPERS := helper-static helper-carve helper-unpack helper-functions helper-garden helper-initrd helper-internet helper-yara
 
 TOOL_helper-static := code confine base
 TOOL_helper-carve := carve code confine casefile base
 TOOL_helper-unpack := emulate code confine base
 TOOL_helper-functions := code confine base
 TOOL_helper-garden := garden confine base
+TOOL_helper-internet := internet confine base
 TOOL_helper-yara := code confine base
 TOOL_helper-initrd := initrd confine casefile base
 
@@ -135,12 +138,13 @@ UNIT    := $(patsubst t/unit/%.c,%,$(wildcard t/unit/*.c))
 room_of  = $(firstword $(subst _, ,$(1)))
 
 # Programs that tests use and nobody installs: t/NAME.c.
-PROBES := ingarden capable casecat badcase mkremover killat forgeindex derive knownbench scanbench mutate
+PROBES := dummynet ingarden capable casecat badcase mkremover killat forgeindex derive knownbench scanbench mutate
 PROBE_ingarden := garden confine base
 PROBE_capable := micro garden code confine casefile judge known base
 PROBE_casecat := casefile base
 PROBE_badcase := casefile base
 PROBE_killat := base
+PROBE_dummynet := base
 PROBE_forgeindex := known base
 PROBE_knownbench := known base
 PROBE_scanbench := host known code judge confine base

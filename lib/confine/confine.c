@@ -2,12 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -55,6 +57,12 @@ static const struct { int call, error; } compiler_refused[] = {
 	{ SCMP_SYS(unlink), EACCES }, { SCMP_SYS(unlinkat), EACCES }, { SCMP_SYS(chmod), EACCES }, { SCMP_SYS(fchmod), EACCES },
 	{ SCMP_SYS(fchmodat), EACCES }, { SCMP_SYS(rename), EACCES }, { SCMP_SYS(mkdir), EACCES },
 };
+/* Serving what stands in this network namespace. */
+static const int network_calls[] = {
+	SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept4), SCMP_SYS(connect), SCMP_SYS(shutdown), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
+	SCMP_SYS(setsockopt), SCMP_SYS(getsockopt), SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg),
+	SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
+};
 static const char *const compiler_reads[] = { "/usr", "/lib", "/lib64", "/opt" };
 
 #ifdef __SANITIZE_ADDRESS__
@@ -90,7 +98,26 @@ static int set_limits(enum confine_profile p, const struct confine_limits *l, st
 		return -1;
 	if (set_limit(RLIMIT_FSIZE, l->file_bytes, "file size", e) || set_limit(RLIMIT_CORE, 0, "core files", e))
 		return -1;
-	return set_limit(RLIMIT_NOFILE, p == CONFINE_COMPILER ? 256 : 0, "descriptors", e);
+	return set_limit(RLIMIT_NOFILE, p == CONFINE_NETWORK ? 4096 : p == CONFINE_COMPILER ? 256 : 0, "descriptors", e);
+}
+
+/* All capabilities but the one to bind low ports, which a service that opens ports on request needs on and on. */
+static int set_capabilities(struct err *e)
+{
+	const struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	if (syscall(SYS_capget, &head, data) == 0) {
+		const uint32_t kept = data[0].permitted & 1u << CAP_NET_BIND_SERVICE;
+
+		data[0] = (struct __user_cap_data_struct){ .effective = kept, .permitted = kept };
+		data[1] = (struct __user_cap_data_struct){ 0 };
+		if (syscall(SYS_capset, &head, data) == 0)
+			return 0;
+	}
+	err_sys(e, "cannot give up capabilities");
+	e->code = EX_UNAVAILABLE;
+	return -1;
 }
 
 static int allow_path(int ruleset, const char *path, uint64_t access)
@@ -157,6 +184,7 @@ static int set_seccomp(enum confine_profile p, struct err *e)
 		SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH) };
 	/* abort(), with which libraries answer a broken heap: to ourselves alone. */
 	const struct scmp_arg_cmp to_self = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0);
+	const struct scmp_arg_cmp four = SCMP_A0(SCMP_CMP_EQ, AF_INET), six = SCMP_A0(SCMP_CMP_EQ, AF_INET6);
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int r = -ENOMEM;
 
@@ -171,6 +199,14 @@ static int set_seccomp(enum confine_profile p, struct err *e)
 		goto out;
 	if (p == CONFINE_EMULATOR && (r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &anonymous)))
 		goto out;
+	if (p == CONFINE_NETWORK) {
+		for (size_t i = 0; i < sizeof network_calls / sizeof *network_calls; i++)
+			if ((r = add(ctx, SCMP_ACT_ALLOW, network_calls[i])))
+				goto out;
+		if ((r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, &four)) ||
+		    (r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, &six)))
+			goto out;
+	}
 	if (p == CONFINE_COMPILER) {
 		for (size_t i = 0; i < sizeof compiler_calls / sizeof *compiler_calls; i++)
 			if ((r = add(ctx, SCMP_ACT_ALLOW, compiler_calls[i])))
@@ -215,6 +251,8 @@ int confine_enter(enum confine_profile p, const struct confine_limits *l, struct
 		return -1;
 	}
 	/* Landlock opens a descriptor of its own, so the limit on those comes behind it. */
+	if (p == CONFINE_NETWORK && set_capabilities(e))
+		return -1;
 	if (set_landlock(p, e) || set_limits(p, l, e))
 		return -1;
 	return set_seccomp(p, e);

@@ -13,6 +13,7 @@ enum confine_profile {
 	CONFINE_PARSER,   /* compute on descriptors that are open already: no open, no socket, no exec, no fork */
 	CONFINE_EMULATOR, /* as PARSER, and may map anonymous memory that can run (Unicorn's translations) */
 	CONFINE_COMPILER, /* as PARSER, and may read files (libtcc reads musl's headers and libraries) */
+	CONFINE_NETWORK,  /* as PARSER, and may open Internet sockets, low ports included, and wait for them; no capability but that one */
 };
 /* Limits: memory_bytes (address space; not under AddressSanitizer, which reserves terabytes), cpu_seconds, no core files,
  * no new files over file_bytes. Irrevocable, for the calling process. */
