@@ -188,6 +188,10 @@ static bool is_own(const json_t *o)
 /* Somebody is spoken to: where there is a dummy Internet, that port is open by then. */
 static enum calls_do speak(struct record *r, struct task *t, const char *name, json_t *o)
 {
+	if (r->gateway >= 0 && is_inet(o) && r->told_ns != r->start_ns + r->skipped_ns) {
+		r->told_ns = r->start_ns + r->skipped_ns;
+		gateway_clock(&r->gateway, r->told_ns);
+	}
 	if (r->gateway >= 0 && is_inet(o) && !is_own(o))
 		gateway_port(&r->gateway, "open", jsonio_str(o, "protocol"), (unsigned)jsonio_int(o, "port", 0));
 	return await(t, name, o);

@@ -126,6 +126,21 @@ static int add_gateway(int sock, unsigned index, const struct in_addr *gateway)
 	return ask(sock, &q);
 }
 
+/* The card's own net is nearer than "every address" (net.c), which the kernel goes by first: its neighbours answer as well. */
+static int add_neighbours(int sock, const struct in_addr *address)
+{
+	struct request q = request_of(RTM_NEWROUTE, NLM_F_CREATE);
+	struct rtmsg *r = part(&q, sizeof *r);
+	struct in_addr net = { address->s_addr & htonl(0xffffff00) };
+	unsigned lo = if_nametoindex("lo");
+
+	*r = (struct rtmsg){ .rtm_family = AF_INET, .rtm_dst_len = 24, .rtm_table = RT_TABLE_LOCAL, .rtm_protocol = RTPROT_BOOT,
+		.rtm_scope = RT_SCOPE_HOST, .rtm_type = RTN_LOCAL };
+	attribute(&q, RTA_DST, &net, sizeof net);
+	attribute(&q, RTA_OIF, &lo, sizeof lo);
+	return ask(sock, &q);
+}
+
 static bool read_mac(const char *text, unsigned char mac[6])
 {
 	for (int i = 0; text && i < 6; i++, text += 3)
@@ -152,7 +167,7 @@ void card_plug(const struct machine *m)
 	index = sock >= 0 ? if_nametoindex(name) : 0;
 	if (!index)
 		msg_debug("the run has no network card");
-	else if (address && inet_pton(AF_INET, address, &own) == 1 && add_address(sock, index, &own) == 0 &&
+	else if (address && inet_pton(AF_INET, address, &own) == 1 && add_address(sock, index, &own) == 0 && add_neighbours(sock, &own) == 0 &&
 		 gateway && inet_pton(AF_INET, gateway, &other) == 1 && add_gateway(sock, index, &other))
 		msg_debug("the run has no gateway");
 	io_close(&sock);

@@ -190,6 +190,7 @@ json_t *gateway_stop(struct gateway *g, json_t *exchanges, int64_t run_ns, struc
 void gateway_drop(struct gateway *g);      /* ends it unheard; harmless when it is none */
 /* The warden's: "open" or "close" a port. Closes *control (-1 is fine) where nobody answers any more. */
 bool gateway_port(int *control, const char *what, const char *protocol, unsigned port);
+void gateway_clock(int *control, int64_t ahead_ns);   /* what the run's clock is ahead of this machine's */
 
 /* ---- net.c ---- */
 
@@ -216,6 +217,7 @@ struct slept;
 struct record {
 	int events, dumps;           /* memory files; -1: none */
 	int gateway;                 /* whom ports are asked of; -1: nobody answers */
+	int64_t start_ns, told_ns;   /* of bent time, what the run's date was ahead as it began; how far ahead that one was told that it is */
 	unsigned count, max;
 	uint64_t bytes, dumped;
 	int64_t began_ms, last_ms;

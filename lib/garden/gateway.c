@@ -18,7 +18,8 @@
 #define ANSWER_MS 10000
 #define ASK_MS 1000             /* a sample waits meanwhile */
 #define OUT_OF_THE_WAY 32
-#define FDS 5u                  /* control, records, capture, user namespace, network namespace: 3 to 7 */
+#define FDS 6u                  /* control, records, capture, user namespace, network namespace, settings: 3 to 8 */
+#define SETTINGS "8"
 
 /* ---- the authority that signs what all runs of this tool meet ---- */
 
@@ -106,18 +107,16 @@ static int settings_file(const char *path, struct err *e)
 
 static int start(struct gateway *g, int control, int settings, int user, int net, int capture, struct err *e)
 {
-	char number[16], *path = spawn_helper("helper-internet");
-	const char *const argv[] = { path, number, NULL };
+	char *path = spawn_helper("helper-internet");
+	const char *const argv[] = { path, SETTINGS, NULL };
 	struct placed p;
-	int from[FDS] = { control, g->records, capture, user, net }, keep[FDS + 2], rc = -1;
+	int from[FDS] = { control, g->records, capture, user, net, settings }, keep[FDS + 1], rc = -1;
 	unsigned n = 0;
 
 	for (; n < FDS && (p.fd[n] = keep[n] = fcntl(from[n], F_DUPFD_CLOEXEC, OUT_OF_THE_WAY)) >= 0; n++)
 		;
 	if (n == FDS) {
-		snprintf(number, sizeof number, "%d", settings);
-		keep[FDS] = settings;
-		keep[FDS + 1] = -1;
+		keep[FDS] = -1;
 		g->helper = (struct spawn){ .argv = argv, .in = -1, .out = -1, .errfd = -1, .keep = keep, .before_exec = place, .before_arg = &p };
 		rc = spawn_start(&g->helper, e);
 		g->helper.argv = NULL;
@@ -239,6 +238,16 @@ void gateway_drop(struct gateway *g)
 }
 
 /* ---- the warden's side ---- */
+
+void gateway_clock(int *control, int64_t ahead_ns)
+{
+	struct err e = { 0 };
+	json_t *o = ask(*control, json_pack("{s:s, s:I}", "do", "clock", "offset_ns", (json_int_t)ahead_ns), ASK_MS, &e);
+
+	if (!o)
+		io_close(control);
+	json_decref(o);
+}
 
 bool gateway_port(int *control, const char *what, const char *protocol, unsigned port)
 {

@@ -294,6 +294,7 @@ static int start(struct warden *w, struct message *m, struct err *e)
 	if (w->tracer && jsonio_bool(m->body, "bend", false)) {
 		if (getrandom(&w->magic, sizeof w->magic, 0) != (ssize_t)sizeof w->magic || w->magic == 0)
 			return err_set(e, EX_OSERR, "no random number");
+		w->record.start_ns = jsonio_int(m->body, "start", 0);
 		w->bend = bend_new(w->tracer, &w->record, jsonio_int(m->body, "start", 0), w->magic);
 		tracer_bend(w->tracer, w->bend);
 	}

@@ -5,6 +5,7 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define KEPT 256              /* certificates; the oldest gives way */
 #define DAY (24 * 60 * 60)
@@ -123,19 +124,55 @@ static bool write_pem(struct authority *a)
 	return true;
 }
 
-struct authority *authority_new(int64_t now, struct err *e)
+/* Another's key and certificate. */
+static void take_root(struct authority *a, const char *key, const char *cert)
+{
+	BIO *k = BIO_new_mem_buf(key, -1), *c = BIO_new_mem_buf(cert, -1);
+
+	a->key = k ? PEM_read_bio_PrivateKey(k, NULL, NULL, NULL) : NULL;
+	a->cert = c ? PEM_read_bio_X509(c, NULL, NULL, NULL) : NULL;
+	BIO_free(k);
+	BIO_free(c);
+}
+
+struct authority *authority_new(const json_t *given, int64_t now, struct err *e)
 {
 	struct authority *a = buf_alloc(sizeof *a);
+	const char *key = jsonio_str(given, "key"), *cert = jsonio_str(given, "cert");
 
 	a->serial = (long)(now & 0xffffff) << 20;
-	a->key = EVP_EC_gen("P-256");
 	a->leaf = EVP_EC_gen("P-256");
-	a->cert = a->key ? make_root(a->key, now) : NULL;
-	if (a->leaf && a->cert && write_pem(a))
+	if (key && cert) {
+		take_root(a, key, cert);
+	} else {
+		a->key = EVP_EC_gen("P-256");
+		a->cert = a->key ? make_root(a->key, now) : NULL;
+	}
+	if (a->leaf && a->key && a->cert && X509_check_private_key(a->cert, a->key) == 1 && write_pem(a))
 		return a;
 	authority_free(a);
-	err_set(e, EX_UNAVAILABLE, "cannot make an authority's certificate");
+	err_set(e, given ? EX_CONFIG : EX_UNAVAILABLE, given ? "the settings' authority is none" : "cannot make an authority's certificate");
 	return NULL;
+}
+
+json_t *internet_authority(struct err *e)
+{
+	struct authority *a = authority_new(NULL, (int64_t)time(NULL), e);
+	BIO *b = a ? BIO_new(BIO_s_mem()) : NULL;
+	json_t *o = NULL;
+	char *p;
+	long n;
+
+	if (b && PEM_write_bio_PrivateKey(b, a->key, NULL, NULL, 0, NULL, NULL)) {
+		n = BIO_get_mem_data(b, &p);
+		o = json_pack("{s:s%, s:s, s:o}", "key", p, (size_t)n, "cert", authority_pem(a), "hash",
+			json_sprintf("%08lx", X509_subject_name_hash(a->cert)));
+	}
+	if (a && !o)
+		err_set(e, EX_UNAVAILABLE, "cannot write an authority's key");
+	BIO_free(b);
+	authority_free(a);
+	return o;
 }
 
 void authority_free(struct authority *a)

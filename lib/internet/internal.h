@@ -235,7 +235,7 @@ const char *tls_authority(const struct net *n);   /* PEM */
 
 struct ssl_ctx_st; struct ssl_st;
 struct authority;
-struct authority *authority_new(int64_t now, struct err *e);
+struct authority *authority_new(const json_t *given, int64_t now, struct err *e);   /* given: as internet_authority() makes it; or NULL */
 void authority_free(struct authority *a);
 const char *authority_pem(const struct authority *a);
 /* Gives the session a certificate for the name: made now, or kept from before. -1: could not. */

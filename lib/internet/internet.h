@@ -34,5 +34,8 @@ struct internet_options {
 	int (*ready)(struct err *e);
 };
 int internet_run(const struct internet_options *o, struct err *e);
+/* An authority for the member "authority" of settings, so that several runs have the same: {"key":PEM,"cert":PEM,"hash": the name by which
+ * OpenSSL looks for the certificate in a folder}. New reference. NULL: 69. */
+json_t *internet_authority(struct err *e);
 
 #endif

@@ -64,7 +64,7 @@ struct tls_context *tls_context_new(struct net *n, struct err *e)
 
 	t->net = n;
 	t->ctx = SSL_CTX_new(TLS_server_method());
-	t->authority = authority_new(net_now(n), e);
+	t->authority = authority_new(json_object_get(n->settings, "authority"), net_now(n), e);
 	if (!t->ctx || !t->authority) {
 		if (!t->ctx)
 			err_set(e, EX_UNAVAILABLE, "cannot speak TLS");
