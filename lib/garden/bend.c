@@ -51,7 +51,6 @@ enum calls_do bend_entry(struct bend *b, struct task *k, long *result)
 	switch (k->nr) {
 	case SYS_clock_gettime: case SYS_gettimeofday: case SYS_time: case SYS_times: case SYS_sysinfo: case SYS_adjtimex:
 	case SYS_clock_adjtime:
-		spin_reading(b, k);
 		return bentclock_entry(b, k, result);
 	case SYS_timerfd_settime: case SYS_timer_create: case SYS_timer_settime: case SYS_timer_gettime: case SYS_timer_delete:
 	case SYS_setitimer: case SYS_getitimer: case SYS_alarm:

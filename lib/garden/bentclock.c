@@ -69,6 +69,8 @@ enum calls_do bentclock_entry(struct bend *b, struct task *k, long *result)
 	int64_t ns;
 	bool date;
 
+	if (k->nr != SYS_clock_gettime || bentclock_shifts((int)k->arg[0], &date))
+		spin_reading(b, k);
 	switch (k->nr) {
 	case SYS_gettimeofday:
 		return give_timeval(b, k, result);

@@ -2,7 +2,6 @@
 
 #include <elf.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/ptrace.h>
@@ -161,7 +160,8 @@ static void take_away(const struct task *k)
 	if (ptrace(PTRACE_GETREGS, k->tid, NULL, &regs))
 		return;
 	/* On the stack: argc, arguments, a zero, environment, a zero, pairs. The kernel bounds both lists. */
-	for (uint64_t at = regs.rsp + 8; at < regs.rsp + 64 * MIB; at += ends < 2 ? 8 : 16) {
+	for (uint64_t at = regs.rsp + 8, step; at < regs.rsp + 64 * MIB; at += step) {
+		step = ends < 2 ? 8 : 16;
 		if (tracee_bytes(k->tid, at, word, sizeof word) != sizeof word)
 			return;
 		if (ends < 2) {
@@ -228,7 +228,7 @@ void vdso_patch(struct bend *b, struct task *k)
 {
 	k->vdso = base_of(k->tid);
 	open_memory(k);
-	if (k->vdso && !getenv("MUSS_NO_VDSO") && write_code(b, k))
+	if (k->vdso && write_code(b, k))
 		return;
 	if (k->vdso)
 		take_away(k);
