@@ -7,6 +7,9 @@
 
 #define PAUSE_LEAST 100000LL        /* ns; who was woken needs about that long to wait again */
 #define PAUSE_MOST 16000000LL
+#define NAPS 2000u                  /* leaps in which nothing was recorded: from then on they grow, by a part of all that was skipped since */
+#define NAPS_PART 16
+#define NAPS_MOST (30 * 86400 * BEND_SECOND)
 
 struct bend *bend_new(struct tracer *t, struct record *r, int64_t start_ns, uint64_t magic)
 {
@@ -153,14 +156,38 @@ void bend_leap(struct bend *b, int64_t until)
 	timers_leapt(b);
 }
 
-static int64_t next_time(const struct bend *b)
+/* The earliest time that somebody waits for; *second: the next after that. */
+static int64_t next_time(const struct bend *b, int64_t *second)
 {
 	int64_t next = timers_next(b);
 
-	for (struct task *k = tracer_next(b->tracer, NULL); k; k = tracer_next(b->tracer, k))
-		if (k->wait.call && !k->wait.fired && k->wait.until < next)
+	*second = BEND_NEVER;
+	for (struct task *k = tracer_next(b->tracer, NULL); k; k = tracer_next(b->tracer, k)) {
+		if (!k->wait.call || k->wait.fired)
+			continue;
+		if (k->wait.until < next) {
+			*second = next;
 			next = k->wait.until;
+		} else if (k->wait.until < *second) {
+			*second = k->wait.until;
+		}
+	}
 	return next - bend_now(b) > BEND_MOST - b->skipped ? BEND_NEVER : next;
+}
+
+/* Who waits for days in naps of a second wakes late: nothing promises him more, and he is done sooner. */
+static int64_t oversleep(struct bend *b, int64_t next, int64_t second)
+{
+	int64_t more;
+
+	if (b->heard_ms != b->record->last_ms)
+		b->naps = 0;
+	b->heard_ms = b->record->last_ms;
+	if (++b->naps < NAPS || b->timers)
+		return next;
+	more = b->skipped - b->record->last_skipped_ns;
+	more = more < NAPS_MOST ? more / NAPS_PART : 0;
+	return second - next < more ? second : next + more;
 }
 
 static void release(struct bend *b)
@@ -175,16 +202,16 @@ static void release(struct bend *b)
 
 int64_t bend_step(struct bend *b)
 {
-	int64_t next, left, now;
+	int64_t next, second, left, now;
 
 	timers_due(b);
 	wake_due(b);
-	next = next_time(b);
+	next = next_time(b, &second);
 	left = b->apart || (next == BEND_NEVER && !b->socket_timeouts) ? -1 : idle_check(b);
 	/* Time-outs of sockets are found by that look. */
-	next = next_time(b);
+	next = next_time(b, &second);
 	if (left == 0 && next != BEND_NEVER) {
-		bend_leap(b, next);
+		bend_leap(b, oversleep(b, next, second));
 		timers_due(b);
 		wake_due(b);
 		release(b);

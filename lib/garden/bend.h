@@ -25,6 +25,8 @@ struct bend {
 	bool socket_timeouts;        /* somebody has set one */
 	bool apart;                  /* something outside the tracer's sight runs: no leaps */
 	int64_t pause;               /* until it is looked again, ns */
+	int64_t heard_ms;            /* when the last event was recorded, */
+	unsigned naps;               /* and leaps since */
 	struct spin { int64_t looked, step; pid_t tid; unsigned score, readings; } spin;
 };
 

@@ -56,7 +56,7 @@ struct trail {
 	const json_t *alive;         /* run_processes at the end, or NULL */
 	const json_t *known;         /* "memory" of earlier runs */
 	int dumps;                   /* file of the dumps, or -1 */
-	json_t *processes, *connections, *memory, *signs;   /* filled */
+	json_t *processes, *connections, *memory, *sleeps, *signs;   /* filled */
 	struct micro_extra *extra;
 	unsigned left_out;
 };

@@ -122,7 +122,8 @@ static int observe(struct observation *o, int seconds, struct err *e)
 		return -1;
 	o->events = json_array();
 	o->run = (struct run){ .path = o->path, .argv = o->argv, .envp = o->setting->envp, .cwd = o->setting->cwd, .seconds = seconds,
-		.uid = world_privileged(o->world) ? o->setting->uid : 0, .in = -1, .out = -1, .errfd = -1, .events = o->events, .dumps = o->dumps };
+		.uid = world_privileged(o->world) ? o->setting->uid : 0, .in = -1, .out = -1, .errfd = -1, .events = o->events, .dumps = o->dumps,
+		.bend = true };
 	g = run_start(o->world, &o->run, e);
 	if (!g)
 		return -1;
@@ -194,7 +195,7 @@ static json_t *describe(struct observation *o, struct micro_extra *extra, struct
 	struct effects f = { .sha256 = o->s->sha256, .path = o->path, .world = o->world, .changes = o->changes, .extra = extra,
 		.files = json_array(), .startup = json_array() };
 	struct trail t = { .sha256 = o->s->sha256, .events = o->events, .alive = o->alive, .known = o->known, .dumps = o->dumps, .extra = extra,
-		.processes = json_array(), .connections = json_array(), .memory = json_array(), .signs = json_array() };
+		.processes = json_array(), .connections = json_array(), .memory = json_array(), .sleeps = json_array(), .signs = json_array() };
 	json_t *d = json_object();
 	bool good = effects_find(&f, e) == 0 && trail_follow(&t, e) == 0;
 
@@ -208,6 +209,7 @@ static json_t *describe(struct observation *o, struct micro_extra *extra, struct
 	json_object_set_new(d, "path", jsonio_name(o->path));
 	json_object_set_new(d, "argv", argv_of(o));
 	json_object_set_new(d, "seconds", json_real(o->run.elapsed));
+	json_object_set_new(d, "skipped", json_real((double)(o->run.skipped_ns / 1000000) / 1000));
 	json_object_set_new(d, "status", json_integer(o->run.status));
 	json_object_set_new(d, "timed_out", json_boolean(o->run.timed_out));
 	json_object_set_new(d, "processes", t.processes);
@@ -215,6 +217,7 @@ static json_t *describe(struct observation *o, struct micro_extra *extra, struct
 	json_object_set_new(d, "startup", f.startup);
 	json_object_set_new(d, "connections", t.connections);
 	json_object_set_new(d, "memory", t.memory);
+	json_object_set_new(d, "sleeps", t.sleeps);
 	json_object_set_new(d, "events", json_integer((json_int_t)json_array_size(o->events)));
 	json_object_set_new(d, "limits", limits_of(o, f.left_out + t.left_out));
 	json_object_set_new(d, "signs", t.signs);

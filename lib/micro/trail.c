@@ -6,6 +6,8 @@
 
 #define PROCESSES 500u
 #define CONNECTIONS 1000u
+#define SLEEPS 200u
+#define LONG_SECONDS 1
 #define MEMORIES 64u
 #define DUMPS "memory-dynamic/"
 
@@ -367,6 +369,25 @@ static void on_other(struct trail *t, const json_t *v, bool *first_gone)
 	}
 }
 
+static void on_sleep(struct trail *t, const json_t *v)
+{
+	static const char *const KEYS[] = { "pid", "call", "seconds", "times", "clock" };
+	json_t *o;
+
+	/* Pauses between two steps of ordinary work are no waits. */
+	if (jsonio_num(v, "seconds", 0) < LONG_SECONDS)
+		return;
+	if (json_array_size(t->sleeps) >= SLEEPS) {
+		t->left_out++;
+		return;
+	}
+	o = json_object();
+	for (size_t i = 0; i < sizeof KEYS / sizeof *KEYS; i++)
+		if (json_object_get(v, KEYS[i]))
+			json_object_set(o, KEYS[i], json_object_get(v, KEYS[i]));
+	json_array_append_new(t->sleeps, o);
+}
+
 int trail_follow(struct trail *t, struct err *e)
 {
 	const json_t *v;
@@ -384,6 +405,8 @@ int trail_follow(struct trail *t, struct err *e)
 			on_exit_event(t, v);
 		else if (!strcmp(event, "connect") || !strcmp(event, "bind") || !strcmp(event, "listen") || !strcmp(event, "sendto"))
 			on_connection(t, v);
+		else if (!strcmp(event, "sleep"))
+			on_sleep(t, v);
 		else if (!strcmp(event, "denied"))
 			on_denied(t, v);
 		else if (!strcmp(event, "memory")) {

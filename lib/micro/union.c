@@ -12,6 +12,7 @@ static const struct list { const char *name; const char *key[KEYS]; } LISTS[] = 
 	{ "startup", { "place", "file", "line", "whole" } },
 	{ "connections", { "protocol", "address", "port", "event" } },
 	{ "memory", { "sha256" } },
+	{ "sleeps", { NULL } },
 	{ "signs", { "name" } },
 };
 

@@ -75,7 +75,7 @@ int main(int argc, char **argv)
 	if (fork())
 		return 0;
 	setsid();
-	for (int i = 0; i < 600 && access("/.muss-scratch", F_OK) == 0; i++)
-		sleep(1);
+	while (access("/.muss-scratch", F_OK) == 0)
+		sleep(60);
 	return 0;
 }
