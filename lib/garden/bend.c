@@ -37,11 +37,6 @@ int64_t bend_now(const struct bend *b)
 	return bentclock_of(b, CLOCK_MONOTONIC);
 }
 
-int64_t bend_skipped(const struct bend *b)
-{
-	return b->skipped;
-}
-
 void bend_apart(struct bend *b, bool apart)
 {
 	b->apart = apart;
@@ -200,7 +195,8 @@ static void release(struct bend *b)
 	}
 }
 
-int64_t bend_step(struct bend *b)
+/* Ends waits, leaps. ns until it wants to be called again. */
+static int64_t step(struct bend *b)
 {
 	int64_t next, second, left, now;
 
@@ -232,4 +228,14 @@ int64_t bend_step(struct bend *b)
 	}
 	now = bend_now(b);
 	return next <= now ? PAUSE_LEAST : next - now < left ? next - now : left;
+}
+
+int bend_poll(struct bend *b, struct pollfd *p, nfds_t n, int ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000L };
+	int64_t most = b ? step(b) : BEND_NEVER;
+
+	if (most < t.tv_sec * BEND_SECOND + t.tv_nsec)
+		t = (struct timespec){ most / BEND_SECOND, most % BEND_SECOND };
+	return ppoll(p, n, &t, NULL);
 }

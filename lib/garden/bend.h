@@ -39,8 +39,6 @@ void bend_leap(struct bend *b, int64_t until);
 /* What a task says where the filter stopped it with FILTER_BEND. */
 enum calls_do bend_entry(struct bend *b, struct task *k, long *result);
 void bend_exit(struct bend *b, struct task *k, int64_t result);   /* of a call that bend_entry answered with CALLS_AWAIT */
-/* To be called when waitpid has nothing more to say: ends waits, leaps. ns until it wants to be called again. */
-int64_t bend_step(struct bend *b);
 
 /* ---- bentclock.c: calls that ask for the time ---- */
 

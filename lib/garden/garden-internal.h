@@ -4,6 +4,7 @@
 
 #include "garden/garden.h"
 
+#include <poll.h>
 #include <sys/stat.h>
 
 #define GARDEN_EVENTS 100000u            /* of one run: a loop of opens fills a disk otherwise */
@@ -232,6 +233,8 @@ struct record {
 void record_event(struct record *r, pid_t pid, pid_t ppid, const char *event, json_t *members);   /* steals members (may be NULL) */
 /* A wait that bent time has cut short: written once the process does something else, repetitions as one. */
 void record_sleep(struct record *r, pid_t pid, pid_t ppid, const char *call, double seconds);
+/* How long nothing must have been recorded for a run to be quiet: longer for one that sleeps in many small steps. */
+int64_t record_patience(const struct record *r, int64_t quiet_ms);
 void record_rest(struct record *r);   /* those that are left, at the end */
 /* Adds "sha256", "dump_at", "dump_size" to o and stores the bytes once. False: taken before. */
 bool record_dump(struct record *r, json_t *o, const void *p, size_t n);
@@ -301,7 +304,7 @@ void disguise_opened(const struct tracer *t, const struct bend *b, struct task *
 
 struct bend *bend_new(struct tracer *t, struct record *r, int64_t start_ns, uint64_t magic);
 void bend_free(struct bend *b);
-int64_t bend_skipped(const struct bend *b);
+int bend_poll(struct bend *b, struct pollfd *p, nfds_t n, int ms);   /* poll(2), shorter where bent time wants to go on; b: NULL is fine */
 void bend_apart(struct bend *b, bool apart);              /* a program that is not traced runs beside the run */
 void bend_exec(struct bend *b, struct task *k);
 void bend_fork(struct bend *b, const struct task *parent, struct task *child);

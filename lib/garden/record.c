@@ -7,6 +7,8 @@
 #define SEEN 4096u
 
 #define CALL 16u
+#define SILENCE_NS (30 * 86400 * 1000000000LL)   /* of bent time, in which nothing was done: more is not waited for */
+#define SLEEPER 3
 
 struct dump_seen { char hex[DIGEST_HEX]; int64_t at; };
 struct slept { pid_t pid, ppid; char call[CALL]; int64_t ms, skipped_ns; double seconds; unsigned times; struct slept *next; };
@@ -46,7 +48,7 @@ static void write_event(struct record *r, int64_t now, int64_t skipped, pid_t pi
 	o = json_object();
 	json_object_set_new(o, "t", json_real(t));
 	if (skipped)
-		json_object_set_new(o, "clock", json_real(t + (double)(skipped / 1000000) / 1000));
+		json_object_set_new(o, "clock", json_real(t + (double)skipped / 1e9));
 	json_object_set_new(o, "pid", json_integer(pid));
 	json_object_set_new(o, "ppid", json_integer(ppid));
 	json_object_set_new(o, "event", json_string(event));
@@ -93,6 +95,13 @@ void record_sleep(struct record *r, pid_t pid, pid_t ppid, const char *call, dou
 	}
 	(*p)->seconds += seconds;
 	(*p)->times++;
+}
+
+int64_t record_patience(const struct record *r, int64_t quiet_ms)
+{
+	int64_t leapt = r->skipped_ns - r->last_skipped_ns;
+
+	return leapt > 0 && leapt < SILENCE_NS ? quiet_ms * SLEEPER : quiet_ms;
 }
 
 void record_rest(struct record *r)

@@ -1,4 +1,4 @@
-#include "garden/bend.h"
+#include "garden/garden-internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,8 +15,6 @@
 #define BATCH 512             /* results of waitpid before anything else is looked at */
 #define INSISTS 200u          /* refused forks after which a run is ended */
 #define KILL_MS 3000
-#define SILENCE_NS (30 * 86400 * 1000000000LL)   /* of bent time, in which nothing was done: more is not waited for */
-#define SLEEPER 3
 
 struct warden {
 	int sock, signals, null, niceness;
@@ -92,23 +90,12 @@ static void drain(struct warden *w)
 		;
 }
 
-/* At most ms; shorter where bent time wants to go on. */
-static int await(struct warden *w, struct pollfd *p, nfds_t n, int ms)
-{
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000L };
-	int64_t step = w->bend && !w->ended ? bend_step(w->bend) : INT64_MAX;
-
-	if (step < t.tv_sec * 1000000000LL + t.tv_nsec)
-		t = (struct timespec){ step / 1000000000LL, step % 1000000000LL };
-	return ppoll(p, n, &t, NULL);
-}
-
 static void wait_a_little(struct warden *w, int other, int ms)
 {
 	struct pollfd p[] = { { .fd = w->signals, .events = POLLIN }, { .fd = other, .events = POLLIN } };
 
 	if (!reap(w)) {
-		await(w, p, other >= 0 ? 2 : 1, ms);
+		bend_poll(w->ended ? NULL : w->bend, p, other >= 0 ? 2 : 1, ms);
 		drain(w);
 	}
 }
@@ -348,18 +335,14 @@ static _Noreturn void stop(struct warden *w)
 static void answer_settle(struct warden *w)
 {
 	int64_t now = clock_mono_ms(), last = w->busy_ms > w->record.last_ms ? w->busy_ms : w->record.last_ms;
-	int64_t leapt = w->record.skipped_ns - w->record.last_skipped_ns, quiet = w->settle_quiet;
 	struct err e;
 	int state;
 
 	if (!w->settling)
 		return;
-	/* One that sleeps in many small steps is given longer to come to what it waits for. */
-	if (leapt > 0 && leapt < SILENCE_NS)
-		quiet *= SLEEPER;
 	if (w->ended)
 		state = 1;
-	else if (quiet && now - last >= quiet)
+	else if (w->settle_quiet && now - last >= record_patience(&w->record, w->settle_quiet))
 		state = 2;
 	else if (now >= w->settle_end)
 		state = 0;
@@ -444,7 +427,7 @@ _Noreturn void warden_main(int sock, int niceness, struct machine *m)
 		if (w.started && !w.ended && !w.children)
 			end_run(&w, false);
 		answer_settle(&w);
-		if (await(&w, p, 2, more ? 0 : w.started && !w.ended ? TICK_MS : 1000) > 0) {
+		if (bend_poll(w.ended ? NULL : w.bend, p, 2, more ? 0 : w.started && !w.ended ? TICK_MS : 1000) > 0) {
 			if (p[1].revents)
 				read_request(&w);
 			drain(&w);
