@@ -10,6 +10,7 @@ struct change { const char *path; json_t *object; };
 struct list {
 	const struct layers *l;
 	const struct nodes *base, *now;
+	const struct machine *machine;
 	struct change *change;
 	size_t count, room;
 	bool full;
@@ -137,6 +138,16 @@ static bool same_xattrs(const struct node *a, const struct node *b)
 	return (!a->xattrs && !b->xattrs) || (a->xattrs && b->xattrs && json_equal(a->xattrs, b->xattrs));
 }
 
+static void digest_laid(const struct machine *m, struct node *n)
+{
+	int fd = n->sha256[0] ? -1 : furnish_open(m, n->path);
+	struct err ignored;
+
+	if (fd >= 0 && digest_fd(fd, CAP_BODY, n->sha256, NULL, &ignored))
+		n->sha256[0] = '\0';
+	io_close(&fd);
+}
+
 /* Both are there. The aspects that differ; NULL: none. */
 static json_t *compare(const struct list *s, struct node *now, struct node *base)
 {
@@ -146,8 +157,10 @@ static json_t *compare(const struct list *s, struct node *now, struct node *base
 	if ((a->st_mode & S_IFMT) != (b->st_mode & S_IFMT)) {
 		json_array_append_new(what, json_string("type"));
 	} else if (S_ISREG(a->st_mode)) {
-		if (a->st_size == b->st_size)
+		if (a->st_size == b->st_size) {
 			nodes_digest(s->l, now);
+			digest_laid(s->machine, base);
+		}
 		if (a->st_size != b->st_size || strcmp(now->sha256, base->sha256))
 			json_array_append_new(what, json_string("content"));
 	}
@@ -206,10 +219,10 @@ static int by_path(const void *a, const void *b)
 	return strcmp(((const struct change *)a)->path, ((const struct change *)b)->path);
 }
 
-json_t *changes_list(const struct layers *l, const struct nodes *base, struct err *e)
+json_t *changes_list(const struct layers *l, const struct nodes *base, const struct machine *m, struct err *e)
 {
 	struct nodes now;
-	struct list s = { .l = l, .base = base, .now = &now };
+	struct list s = { .l = l, .base = base, .now = &now, .machine = m };
 	json_t *all = NULL;
 
 	if (nodes_walk(l, &now, e))

@@ -103,7 +103,7 @@ static void rectangle(unsigned char *rows, uint64_t width, const uint64_t box[4]
 
 void document_png(struct template *t, struct buf *out)
 {
-	uint64_t width = 16 * template_number(t, 32, 48), height = width * 5 / 8;
+	uint64_t width = 16 * template_number(t, 22, 32), height = width * 5 / 8;
 	size_t n = height * (width + 1);
 	unsigned char *rows = buf_alloc(n), palette[768];
 	struct buf head = { 0 }, data = { 0 };
@@ -353,7 +353,8 @@ void document_wtmp(struct template *t, const char *login, int64_t boot, int64_t 
 		}
 		if (out_at >= end && !open)
 			return;
-		utmp_add(out, USER_PROCESS, "tty2", login, "tty2", pid, when);
+		/* Who asks for the users that are there asks whether the process is. */
+		utmp_add(out, USER_PROCESS, "tty2", login, "tty2", out_at < end ? pid : 1, when);
 		if (out_at < end)
 			utmp_add(out, DEAD_PROCESS, "tty2", "", "", pid, out_at);
 		when = out_at;

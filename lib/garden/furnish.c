@@ -11,8 +11,11 @@
 static int pour(const struct machine *m, const json_t *o, int to)
 {
 	unsigned char part[65536];
+	const char *text = jsonio_str(o, "text");
 	int64_t at = jsonio_int(o, "at", 0), left = jsonio_int(o, "size", 0);
 
+	if (text)
+		return io_write(to, text, strlen(text));
 	while (left > 0) {
 		ssize_t n = pread(m->contents, part, left < (int64_t)sizeof part ? (size_t)left : sizeof part, at);
 
@@ -78,14 +81,30 @@ static int lay_link(const json_t *o, int dir, const char *name)
 	return utimensat(dir, name, (struct timespec[]){ { .tv_sec = mtime }, { .tv_sec = mtime } }, AT_SYMLINK_NOFOLLOW);
 }
 
-static int lay(const struct layers *l, struct machine *m, json_t *o, struct err *e)
+/* Nothing runs in the world yet: a folder that was found is still there for the next of its files. */
+struct place { char *folder; int fd; };
+
+static int go_to(const struct layers *l, struct place *p, const char *path, struct err *e)
+{
+	size_t n = (size_t)(strrchr(path, '/') - path) + 1;
+
+	if (p->fd >= 0 && strlen(p->folder) == n && !strncmp(p->folder, path, n))
+		return p->fd;
+	io_close(&p->fd);
+	free(p->folder);
+	p->folder = buf_printf("%.*s", (int)n, path);
+	p->fd = files_parent(l->root, path, e);
+	return p->fd;
+}
+
+static int lay(const struct layers *l, struct machine *m, struct place *p, json_t *o, struct err *e)
 {
 	const char *path = jsonio_str(o, "path"), *type = jsonio_str(o, "type");
 	int dir, rc;
 
 	if (!path || path[0] != '/' || !type || (*type == 'l' && !jsonio_str(o, "target")))
 		return err_set(e, EX_SOFTWARE, "a machine's file without a path");
-	dir = files_parent(l->root, path, e);
+	dir = go_to(l, p, path, e);
 	if (dir < 0) {
 		rc = -1;
 	} else {
@@ -98,7 +117,6 @@ static int lay(const struct layers *l, struct machine *m, json_t *o, struct err 
 			err_sys(e, "cannot put %s into the world", err_q(path));
 		else
 			rc = 0;
-		close(dir);
 	}
 	/* What belongs to the real root is not an ordinary user's to furnish. */
 	if (rc && !l->privileged && e->code == EX_NOPERM) {
@@ -114,10 +132,17 @@ int furnish_lay(const struct layers *l, struct machine *m, struct err *e)
 	json_t *files = json_object_get(m->plan, "files"), *o;
 	size_t i;
 
+	struct place p = { .fd = -1 };
+	int rc = 0;
+
 	m->laid = json_object();
 	json_array_foreach(files, i, o)
-		if (lay(l, m, o, e))
-			return -1;
+		if ((rc = lay(l, m, &p, o, e)))
+			break;
+	io_close(&p.fd);
+	free(p.folder);
+	if (rc)
+		return -1;
 	/* What was put into a folder has made it younger. */
 	json_array_foreach(files, i, o) {
 		const char *path = jsonio_str(o, "path");
@@ -133,13 +158,20 @@ int furnish_lay(const struct layers *l, struct machine *m, struct err *e)
 	return 0;
 }
 
+bool furnish_has(const struct machine *m, const char *path)
+{
+	const json_t *o = m->laid ? json_object_get(m->laid, path) : NULL;
+
+	return o && !strcmp(jsonio_str(o, "type"), "file");
+}
+
 int furnish_open(const struct machine *m, const char *path)
 {
 	const json_t *o = m->laid ? json_object_get(m->laid, path) : NULL;
 	char link[64];
 	int fd, in = -1;
 
-	if (!o || strcmp(jsonio_str(o, "type"), "file"))
+	if (!furnish_has(m, path))
 		return -1;
 	fd = memfd_create("lived", MFD_CLOEXEC);
 	if (fd >= 0 && pour(m, o, fd) == 0) {

@@ -68,7 +68,8 @@ struct machine {
 
 /* Puts them into the world, none over one that is to be kept. As an ordinary user, what belongs to the real root is left out. */
 int furnish_lay(const struct layers *l, struct machine *m, struct err *e);
-int furnish_open(const struct machine *m, const char *path);   /* one as it was laid; -1: none of those */
+bool furnish_has(const struct machine *m, const char *path);   /* was it laid there? */
+int furnish_open(const struct machine *m, const char *path);   /* a file as it was laid; -1: none of those */
 
 /* ---- guise.c: its kernel's side ---- */
 
@@ -168,7 +169,8 @@ void nodes_drop(struct node *n);
 void nodes_free(struct nodes *n);
 int nodes_open(int dir, const char *rel, int flags);   /* openat2, links refused, on one file system */
 
-json_t *changes_list(const struct layers *l, const struct nodes *base, struct err *e);
+struct machine;
+json_t *changes_list(const struct layers *l, const struct nodes *base, const struct machine *m, struct err *e);
 
 /* ---- cage.c: the namespaces of one run ---- */
 
@@ -207,7 +209,8 @@ struct rights {
 	uint64_t bend;       /* the number that lets a clock_gettime pass; 0: time is not bent */
 };
 int rights_drop(const struct rights *r);   /* 0 or errno */
-int rights_none(unsigned uid, unsigned gid);
+int rights_forgo(void);                    /* no program that is started from here on has any */
+int rights_none(unsigned uid, unsigned gid);   /* and neither have we, as that user */
 enum { FILTER_RECORD = 1, FILTER_DENY = 2, FILTER_BEND = 4, FILTER_READ = 8 };
 int filter_enter(bool traced, uint64_t bend);   /* 0 or errno */
 

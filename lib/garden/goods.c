@@ -135,20 +135,50 @@ static int content(struct lived *l, struct making *m, const char *make, struct b
 	return rc;
 }
 
-static int make_key(struct lived *l, struct making *m, struct err *e)
+/* Each world has a key of its own: here stands where, and whose. */
+static int place_key(struct lived *l, struct making *m, struct err *e)
 {
-	struct buf secret = { 0 }, line = { 0 };
-	char *comment = template_string(&m->t, "{login}@{host}", e), *public = buf_printf("%s.pub", m->path);
-	int rc = -1;
+	char *comment = template_string(&m->t, "{login}@{host}", e);
+	json_t *o;
 
-	if (comment && document_ssh_key(comment, &secret, &line, e) == 0 &&
-	    goods_file(l, m->path, 0600, m->owner, m->end, false, &secret, e) == 0)
-		rc = goods_file(l, public, 0644, m->owner, m->end, false, &line, e);
+	if (!comment)
+		return -1;
+	o = object_of("file", m->path, 0600, m->owner, m->end);
+	json_object_set_new(o, "comment", json_string(comment));
 	free(comment);
-	free(public);
-	buf_free(&secret);
-	buf_free(&line);
-	return rc;
+	if (!json_object_get(l->seen, m->path)) {
+		add_folders(l, m->path, m->owner, m->end);
+		json_object_set(l->seen, m->path, o);
+		json_array_append(l->keys, o);
+	}
+	json_decref(o);
+	return 0;
+}
+
+int goods_keys(json_t *files, const json_t *keys, struct err *e)
+{
+	size_t i;
+	json_t *key;
+
+	json_array_foreach(keys, i, key) {
+		struct buf secret = { 0 }, line = { 0 };
+		json_t *o = json_copy(key), *public = json_copy(key);
+		char *path = buf_printf("%s.pub", jsonio_str(key, "path"));
+		int rc = document_ssh_key(jsonio_str(key, "comment"), &secret, &line, e);
+
+		json_object_set_new(o, "text", json_string(buf_str(&secret)));
+		json_object_set_new(public, "path", json_string(path));
+		json_object_set_new(public, "mode", json_integer(0644));
+		json_object_set_new(public, "text", json_string(buf_str(&line)));
+		json_array_append_new(files, o);
+		json_array_append_new(files, public);
+		free(path);
+		buf_free(&secret);
+		buf_free(&line);
+		if (rc)
+			return -1;
+	}
+	return 0;
 }
 
 static int make_link(struct lived *l, struct making *m, struct err *e)
@@ -174,7 +204,7 @@ static int make_one(struct lived *l, struct making *m, struct err *e)
 
 	make = make ? make : "text";
 	if (!strcmp(make, "ssh-key"))
-		return make_key(l, m, e);
+		return place_key(l, m, e);
 	if (!strcmp(make, "link"))
 		return make_link(l, m, e);
 	if (!strcmp(make, "folder")) {

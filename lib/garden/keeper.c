@@ -184,8 +184,10 @@ static int open_world(struct keeper *k, struct message *m, struct err *e)
 		return -1;
 	if (lay_files(k, json_object_get(m->body, "files"), e) || nodes_walk(&k->layers, &k->base, e))
 		return -1;
+	/* What was laid can be asked for later as well. */
 	for (size_t i = 0; i < k->base.count; i++)
-		nodes_digest(&k->layers, &k->base.node[i]);
+		if (!furnish_has(&k->machine, k->base.node[i].path))
+			nodes_digest(&k->layers, &k->base.node[i]);
 	return reply(k, json_pack("{s:b}", "privileged", k->layers.privileged), -1, NULL, e);
 }
 
@@ -225,7 +227,7 @@ static int answer(struct keeper *k, struct message *m, struct err *e)
 	if (!what)
 		return err_set(e, EX_SOFTWARE, "an empty request");
 	if (!strcmp(what, "changes")) {
-		o = changes_list(&k->layers, &k->base, e);
+		o = changes_list(&k->layers, &k->base, &k->machine, e);
 		return o ? reply(k, json_pack("{s:o}", "changes", o), -1, NULL, e) : -1;
 	}
 	if (!strcmp(what, "table")) {

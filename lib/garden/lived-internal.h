@@ -10,8 +10,8 @@
  * The plan of a machine that the settings in the file `path` describe (muss-garden(7)), over the lower root `lower` (an open folder):
  * {"host","uptime" (seconds),"device","files":[{"path","type":"file"|"dir"|"link","mode","uid","gid","mtime","at","size","target","keep"}],
  *  "services":[{"name","argv","exe","uid","gid"}],"sys":[{"path","text"|"target"}],"proc":[the same],"card":{..}}.
- * at and size are of the file's bytes in *contents, a sealed memory file that becomes the caller's. All but keys is the same for the same
- * settings, host name and hour. 78: bad settings; 66: none. New reference.
+ * at and size are of the file's bytes in *contents, a sealed memory file that becomes the caller's; a file may have "text" instead. All but
+ * the keys is the same for the same settings, host name and hour, and made once in that hour. 78: bad settings; 66: none. New reference.
  */
 json_t *lived_plan(const char *path, int lower, int *contents, struct err *e);
 
@@ -65,7 +65,7 @@ void accounts_free(struct accounts *a);
 struct lived {
 	const json_t *settings;
 	json_t *values, *people;      /* {NAME}: text; [{"login","name","first","last","home","uid","gid"}] */
-	json_t *folders, *files;      /* of the plan */
+	json_t *folders, *files, *keys;   /* of the plan */
 	json_t *seen;                 /* path: its object among them */
 	struct template t;
 	struct accounts accounts;
@@ -80,6 +80,7 @@ struct owner { const char *login, *home; unsigned uid, gid; };
 extern const struct owner OWNER_ROOT;
 
 int goods_make(struct lived *l, struct err *e);   /* all that the settings list */
+int goods_keys(json_t *files, const json_t *keys, struct err *e);   /* fresh ones at those places, appended */
 /* keep: one of the lower root's stays. The same path twice is the first one's. */
 int goods_file(struct lived *l, const char *path, unsigned mode, const struct owner *w, int64_t mtime, bool keep, const struct buf *b,
 	       struct err *e);

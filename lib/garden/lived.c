@@ -198,6 +198,7 @@ static json_t *plan_of(struct lived *l, struct err *e)
 	lived_speak_of(l, json_array_get(l->people, 0));
 	json_array_extend(l->folders, l->files);
 	json_object_set(plan, "files", l->folders);
+	json_object_set(plan, "keys", l->keys);
 	if (json_object_set_new(plan, "services", services(l, e)) || json_object_set_new(plan, "sys", kernel_files(l, "sys", e)) ||
 	    json_object_set_new(plan, "proc", kernel_files(l, "proc", e)) ||
 	    json_object_set_new(plan, "card", template_json(&l->t, json_object_get(l->settings, "card"), e))) {
@@ -208,48 +209,93 @@ static json_t *plan_of(struct lived *l, struct err *e)
 	return plan;
 }
 
-json_t *lived_plan(const char *path, int lower, int *contents, struct err *e)
+/* All of it but the keys. */
+static json_t *compose(const char *path, int lower, int64_t now, int *contents, struct err *e)
 {
 	json_t *settings = jsonio_load(path, e), *plan = NULL;
-	struct lived l = { .settings = settings, .contents = -1 };
-	char host[HOST_NAME_MAX + 1] = "", folder[64];
-	int at;
+	struct lived l = { .settings = settings, .now = now };
+	char host[HOST_NAME_MAX + 1] = "";
 
 	if (!settings)
 		return NULL;
-	err_clear(e);
 	gethostname(host, sizeof host - 1);
-	snprintf(folder, sizeof folder, "/proc/self/fd/%d", lower);
-	at = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	l.values = json_object();
 	l.people = json_array();
 	l.folders = json_array();
 	l.files = json_array();
+	l.keys = json_array();
 	l.seen = json_object();
-	l.now = clock_now() / HOUR * HOUR;
 	l.t = (struct template){ .lists = json_object_get(settings, "lists"), .values = l.values };
 	l.t.key[0] = sip_hash(l.t.key, host, strlen(host));
 	l.contents = memfd_create("contents", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (!jsonio_str(settings, "format") || strcmp(jsonio_str(settings, "format"), "muss-machine/1"))
 		err_set(e, EX_CONFIG, "not settings of a machine (muss-machine/1)");
-	else if (l.contents < 0 || at < 0)
+	else if (l.contents < 0)
 		err_sys(e, "cannot make a memory file");
-	else if (choose_people(&l, e) == 0 && make_values(&l, e) == 0 && make_accounts(&l, at, e) == 0 && goods_make(&l, e) == 0)
+	else if (choose_people(&l, e) == 0 && make_values(&l, e) == 0 && make_accounts(&l, lower, e) == 0 && goods_make(&l, e) == 0)
 		plan = plan_of(&l, e);
-	io_close(&at);
 	accounts_free(&l.accounts);
 	json_decref(l.values);
 	json_decref(l.people);
 	json_decref(l.folders);
 	json_decref(l.files);
+	json_decref(l.keys);
 	json_decref(l.seen);
 	json_decref(settings);
-	if (!plan) {
+	if (plan)
+		fcntl(l.contents, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+	else
 		io_close(&l.contents);
-		err_wrap(e, "%s", err_q(path));
-		return NULL;
-	}
-	fcntl(l.contents, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
 	*contents = l.contents;
+	return plan;
+}
+
+/* A tool opens one world after the other, and all look the same for an hour. */
+static struct { char *path; int64_t hour; dev_t dev; ino_t ino; json_t *plan; int contents; } made = { .contents = -1 };
+
+static int make(const char *path, int lower, struct err *e)
+{
+	int64_t hour = clock_now() / HOUR;
+	struct stat st;
+
+	if (fstat(lower, &st))
+		return err_sys(e, "cannot look at the lower root");
+	if (made.plan && !strcmp(made.path, path) && made.hour == hour && made.dev == st.st_dev && made.ino == st.st_ino)
+		return 0;
+	json_decref(made.plan);
+	io_close(&made.contents);
+	free(made.path);
+	made.path = buf_strdup(path);
+	made.hour = hour;
+	made.dev = st.st_dev;
+	made.ino = st.st_ino;
+	made.plan = compose(path, lower, hour * HOUR, &made.contents, e);
+	return made.plan ? 0 : err_wrap(e, "%s", err_q(path));
+}
+
+json_t *lived_plan(const char *path, int lower, int *contents, struct err *e)
+{
+	char folder[64];
+	int at;
+	json_t *plan = NULL, *files;
+
+	err_clear(e);
+	/* What it is given only stands for the folder. */
+	snprintf(folder, sizeof folder, "/proc/self/fd/%d", lower);
+	at = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (at < 0) {
+		err_sys(e, "cannot open the lower root");
+	} else if (make(path, at, e) == 0) {
+		plan = json_copy(made.plan);
+		files = json_copy(json_object_get(plan, "files"));
+		json_object_set_new(plan, "files", files);
+		*contents = fcntl(made.contents, F_DUPFD_CLOEXEC, 3);
+		if (*contents < 0 ? err_sys(e, "cannot keep a memory file") : goods_keys(files, json_object_get(plan, "keys"), e)) {
+			io_close(contents);
+			json_decref(plan);
+			plan = NULL;
+		}
+	}
+	io_close(&at);
 	return plan;
 }

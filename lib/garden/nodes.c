@@ -38,8 +38,15 @@ static bool overlay_name(const char *name, const char *what)
 
 static void look_xattrs(const char *path, struct node *n)
 {
-	char *list = buf_alloc(LIST_BYTES), *value = buf_alloc(VALUE_BYTES);
-	ssize_t len = listxattr(path, list, LIST_BYTES), size;
+	char *list, *value;
+	ssize_t len, size;
+
+	/* Most have none. */
+	if (listxattr(path, NULL, 0) <= 0)
+		return;
+	list = buf_alloc(LIST_BYTES);
+	value = buf_alloc(VALUE_BYTES);
+	len = listxattr(path, list, LIST_BYTES);
 
 	for (char *p = list; len > 0 && p < list + len; p += strlen(p) + 1) {
 		char *hex;

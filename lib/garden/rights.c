@@ -60,13 +60,18 @@ static int become(unsigned uid, unsigned gid)
 	return 0;
 }
 
-int rights_none(unsigned uid, unsigned gid)
+int rights_forgo(void)
 {
 	int rc = drop_bounding(0);
 
-	if (rc || (rc = become(uid, gid)) || (rc = set_capabilities(0, false)))
-		return rc;
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? errno : 0;
+	return rc ? rc : prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? errno : 0;
+}
+
+int rights_none(unsigned uid, unsigned gid)
+{
+	int rc = become(uid, gid);
+
+	return rc ? rc : set_capabilities(0, false);
 }
 
 int rights_drop(const struct rights *r)

@@ -14,14 +14,17 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define READY_MS 2000
 #define REMEMBERED_MS 1000   /* whom a recorded signal ended */
 #define BASE 0x400000u
+#define READY 3              /* the descriptor */
 
 /*
- * What a service runs: it takes the name behind "_=" in its first environment string, and waits for ever.
+ * What a service runs: it takes the name behind "_=" in its first environment string, lets go of the descriptor that says it is not
+ * there yet, and waits for ever. (A session of its own comes last: it may mean a place of its own in the scheduler's line.)
  * The program is read only where processes start, so its place is told by the folder it was in: /usr/sbin/cron, say.
  */
 static const unsigned char CODE[] = {
@@ -30,6 +33,11 @@ static const unsigned char CODE[] = {
 	0x48, 0x83, 0xc6, 0x02,               /* add  rsi, 2 */
 	0x6a, 0x0f, 0x5f,                     /* push PR_SET_NAME; pop rdi */
 	0xb8, 0x9d, 0x00, 0x00, 0x00,         /* mov  eax, SYS_prctl */
+	0x0f, 0x05,                           /* syscall */
+	0x6a, 0x03, 0x5f,                     /* push READY; pop rdi */
+	0x6a, 0x03, 0x58,                     /* push SYS_close; pop rax */
+	0x0f, 0x05,                           /* syscall */
+	0x6a, 0x70, 0x58,                     /* push SYS_setsid; pop rax */
 	0x0f, 0x05,                           /* syscall */
 	0x6a, 0x22, 0x58,                     /* again: push SYS_pause; pop rax */
 	0x0f, 0x05,                           /* syscall */
@@ -94,9 +102,11 @@ static int filter(void)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 7),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 9),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pause, 4, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pause, 6, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_close, 5, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsid, 4, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_execveat, 3, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
@@ -109,63 +119,101 @@ static int filter(void)
 	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &f);
 }
 
-static _Noreturn void child(const json_t *o, int program, int niceness)
+/* Shares our memory until it has become what it is called: thirty forks of a whole helper take longer than all else that a run begins with. */
+static _Noreturn void become(const json_t *o, int program)
 {
 	const char *argv[SERVICES] = { NULL }, *envp[] = { NULL, NULL };
 	char name[24];
-	sigset_t none;
 	size_t i;
 	json_t *v;
-	int fd = fcntl(program, F_DUPFD_CLOEXEC, 3);
 
 	json_array_foreach(json_object_get(o, "argv"), i, v)
 		if (i + 1 < SERVICES)
 			argv[i] = json_string_value(v);
 	snprintf(name, sizeof name, "_=%.15s", jsonio_str(o, "name"));
 	envp[0] = name;
-	for (int s = 1; s < 65; s++)
-		signal(s, SIG_DFL);
+	if (rights_none((unsigned)jsonio_int(o, "uid", 0), (unsigned)jsonio_int(o, "gid", 0)) || filter())
+		_exit(1);
+	syscall(SYS_execveat, program, "", argv, envp, 0x1000 /* AT_EMPTY_PATH */);
+	_exit(1);
+}
+
+static pid_t bear(const json_t *o, int program)
+{
+	pid_t pid = vfork();   /* NOLINT(clang-analyzer-security.insecureAPI.vfork) what it is meant for */
+
+	if (pid == 0)
+		become(o, program);
+	return pid;
+}
+
+/* Starts them and ends: then they are the init's children. */
+static _Noreturn void mother(struct machine *m, int ready)
+{
+	const json_t *list = json_object_get(m->plan, "services");
+	sigset_t none;
+
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	setsid();
-	setpriority(PRIO_PROCESS, 0, niceness);
-	/* What was inherited goes with exec; 0 to 2 would stay. */
-	for (int i_fd = 0; i_fd < 3; i_fd++)
-		fcntl(i_fd, F_SETFD, FD_CLOEXEC);
-	if (chdir("/") || rights_none((unsigned)jsonio_int(o, "uid", 0), (unsigned)jsonio_int(o, "gid", 0)) || filter())
+	signal(SIGPIPE, SIG_DFL);
+	/* What was inherited goes with exec, but for this one; 0 to 2 would stay. */
+	for (int fd = 0; fd < 3; fd++)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	for (unsigned i = 0; i < m->programs; i++)
+		if (m->program[i] == READY)
+			m->program[i] = fcntl(READY, F_DUPFD_CLOEXEC, READY + 1);
+	ready = fcntl(ready, F_DUPFD_CLOEXEC, READY + 1);
+	if (dup2(ready, READY) < 0 || chdir("/") || rights_forgo())
 		_exit(1);
-	syscall(SYS_execveat, fd, "", argv, envp, 0x1000 /* AT_EMPTY_PATH */);
-	_exit(1);
+	for (unsigned i = 0; i < m->programs; i++) {
+		pid_t pid = bear(json_array_get(list, i), m->program[i]);
+
+		if (io_write(ready, &pid, sizeof pid))
+			break;
+	}
+	_exit(0);
+}
+
+/* Reads their numbers, until each has become what it is called. */
+static void learn(struct services *s, const json_t *list, int ready, int niceness)
+{
+	int64_t end = clock_mono_ms() + READY_MS;
+	struct pollfd p = { .fd = ready, .events = POLLIN };
+	unsigned n = 0;
+	pid_t pid;
+
+	while (clock_mono_ms() < end && poll(&p, 1, READY_MS) == 1 && io_read(ready, &pid, sizeof pid) == (ssize_t)sizeof pid) {
+		const char *name = jsonio_str(json_array_get(list, n++), "name");
+
+		if (pid <= 0 || s->count >= SERVICES)
+			continue;
+		s->one[s->count].pid = pid;
+		snprintf(s->one[s->count++].name, sizeof s->one->name, "%s", name);
+		s->alive++;
+	}
+	/* They began with our precedence, so that a busy machine does not let each of them wait in line. */
+	for (unsigned i = 0; i < s->count; i++)
+		setpriority(PRIO_PROCESS, (id_t)s->one[i].pid, niceness);
 }
 
 void services_start(struct services *s, struct machine *m, int niceness)
 {
-	const json_t *list = json_object_get(m->plan, "services");
 	int ready[2];
-	struct pollfd p;
+	pid_t pid;
 
 	if (!m->programs || pipe2(ready, O_CLOEXEC))
 		return;
-	for (unsigned i = 0; i < m->programs; i++) {
-		const json_t *o = json_array_get(list, i);
-		pid_t pid = fork();
-
-		if (pid == 0)
-			child(o, m->program[i], niceness);
-		io_close(&m->program[i]);
-		if (pid < 0)
-			continue;
-		s->one[s->count].pid = pid;
-		snprintf(s->one[s->count].name, sizeof s->one->name, "%s", jsonio_str(o, "name"));
-		s->count++;
-		s->alive++;
-	}
-	m->programs = 0;
-	/* Each holds its end until it has become what it is called. */
+	pid = fork();
+	if (pid == 0)
+		mother(m, ready[1]);
 	close(ready[1]);
-	p = (struct pollfd){ .fd = ready[0], .events = POLLIN };
-	poll(&p, 1, READY_MS);
+	if (pid > 0) {
+		learn(s, json_object_get(m->plan, "services"), ready[0], niceness);
+		waitpid(pid, NULL, 0);
+	}
 	close(ready[0]);
+	while (m->programs)
+		io_close(&m->program[--m->programs]);
 }
 
 static struct service *find(const struct services *s, pid_t pid)

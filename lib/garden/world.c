@@ -106,11 +106,8 @@ struct world *world_open(const struct world_options *o, struct err *e)
 		goto fail;
 	}
 	q = open_request(o);
-	if (o->machine && describe_machine(w, o->machine, fd, q, &contents, e))
-		goto fail;
-	if (o->internet && describe_internet(w, o->internet, q, e))
-		goto fail;
-	if (start_keeper(w, e))
+	if (start_keeper(w, e) || (o->machine && describe_machine(w, o->machine, fd, q, &contents, e)) ||
+	    (o->internet && describe_internet(w, o->internet, q, e)))
 		goto fail;
 	if (message_call(w->sock, json_incref(q), (struct message_fd[]){ { "lower", fd }, { "contents", contents }, { NULL, -1 } }, OPEN_MS, &m, e)) {
 		err_wrap(e, "cannot make a world");
