@@ -104,7 +104,8 @@ static int make_accounts(struct lived *l, int lower, struct err *e)
 
 static json_t *services(struct lived *l, struct err *e)
 {
-	json_t *list = template_json(&l->t, json_object_get(l->settings, "services"), e), *v;
+	const json_t *settings = json_object_get(l->settings, "services");
+	json_t *list = settings ? template_json(&l->t, settings, e) : json_array(), *v;
 	size_t i;
 
 	json_array_foreach(list, i, v) {
@@ -190,6 +191,7 @@ static json_t *kernel_files(struct lived *l, const char *what, struct err *e)
 
 static json_t *plan_of(struct lived *l, struct err *e)
 {
+	const json_t *card = json_object_get(l->settings, "card");
 	json_t *plan = json_object();
 
 	json_object_set(plan, "host", json_object_get(l->values, "host"));
@@ -201,7 +203,7 @@ static json_t *plan_of(struct lived *l, struct err *e)
 	json_object_set(plan, "keys", l->keys);
 	if (json_object_set_new(plan, "services", services(l, e)) || json_object_set_new(plan, "sys", kernel_files(l, "sys", e)) ||
 	    json_object_set_new(plan, "proc", kernel_files(l, "proc", e)) ||
-	    json_object_set_new(plan, "card", template_json(&l->t, json_object_get(l->settings, "card"), e))) {
+	    (card && json_object_set_new(plan, "card", template_json(&l->t, card, e)))) {
 		json_decref(plan);
 		return NULL;
 	}

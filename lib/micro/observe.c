@@ -14,6 +14,7 @@ struct observation {
 	const struct setting *setting;
 	char *path;                  /* where the sample was put */
 	const char *argv[ARGUMENTS + 1];
+	const char *envp[ARGUMENTS + 1];   /* of the setting; ours to free */
 	struct world *world;
 	struct run run;
 	json_t *events, *alive, *changes;
@@ -39,14 +40,14 @@ static bool usable(const char *path)
 }
 
 /* Where it was seen; else in a home under its own name, for samples that look how they are called. */
-static char *choose_path(const struct micro_sample *s)
+static char *choose_path(const struct micro_sample *s, const char *home)
 {
 	const char *slash = s->path ? strrchr(s->path, '/') : NULL, *name = slash ? slash + 1 : s->path;
 
 	if (usable(s->path))
 		return buf_strdup(s->path);
 	if (name && *name && strcmp(name, ".") && strcmp(name, "..") && strncmp(s->path, "/memfd:", 7) && strlen(name) < 200)
-		return buf_printf("/home/user/%s", name);
+		return buf_printf("%s/%s", home ? home : "/home/user", name);
 	return buf_strdup("/tmp/sample");
 }
 
@@ -71,6 +72,25 @@ static void other_argv(struct observation *o)
 	for (size_t i = 0; o->setting->argv[i] && n < ARGUMENTS; i++)
 		o->argv[n++] = o->setting->argv[i];
 	o->argv[n] = NULL;
+}
+
+/* The setting's, where "{home}" and "{user}" are whose machine this is. */
+static void choose_environment(struct observation *o)
+{
+	const char *home = world_home(o->world), *user;
+	size_t n = 0;
+
+	home = home ? home : "/home/user";
+	user = strrchr(home, '/') + 1;
+	for (; o->setting->envp && o->setting->envp[n] && n < ARGUMENTS; n++) {
+		const char *text = o->setting->envp[n], *at = strstr(text, "{home}");
+		bool whole = at != NULL;
+
+		if (!at)
+			at = strstr(text, "{user}");
+		o->envp[n] = at ? buf_printf("%.*s%s%s", (int)(at - text), text, whole ? home : user, at + 6) : buf_strdup(text);
+	}
+	o->envp[n] = NULL;
 }
 
 /* A script that was seen as "sh /path/x a" is run by its own first line: only the arguments behind its path are its own. */
@@ -112,16 +132,27 @@ static int observe(struct observation *o, int seconds, struct err *e)
 {
 	struct world_options options = { 0 };
 	struct running *g;
+	char *machine = spawn_share("garden/machine.json");
 	int state, rc = 0;
 
+	/* What looks around first is to find somebody's machine. */
+	options.machine = machine;
 	o->world = world_open(&options, e);
-	if (!o->world || put_sample(o, e))
+	free(machine);
+	if (!o->world)
+		return -1;
+	o->path = choose_path(o->s, world_home(o->world));
+	choose_argv(o);
+	script_argv(o);
+	other_argv(o);
+	choose_environment(o);
+	if (put_sample(o, e))
 		return -1;
 	o->dumps = io_tmp(e);
 	if (o->dumps < 0)
 		return -1;
 	o->events = json_array();
-	o->run = (struct run){ .path = o->path, .argv = o->argv, .envp = o->setting->envp, .cwd = o->setting->cwd, .seconds = seconds,
+	o->run = (struct run){ .path = o->path, .argv = o->argv, .envp = o->setting->envp ? o->envp : NULL, .cwd = o->setting->cwd, .seconds = seconds,
 		.uid = world_privileged(o->world) ? o->setting->uid : 0, .in = -1, .out = -1, .errfd = -1, .events = o->events, .dumps = o->dumps,
 		.bend = true };
 	g = run_start(o->world, &o->run, e);
@@ -233,10 +264,6 @@ json_t *observe_run(const struct micro_sample *s, const struct setting *setting,
 	struct observation b = { .s = s, .setting = setting, .known = known, .dumps = -1 };
 	json_t *d = NULL;
 
-	b.path = choose_path(s);
-	choose_argv(&b);
-	script_argv(&b);
-	other_argv(&b);
 	if (observe(&b, seconds, e) == 0)
 		d = describe(&b, extra, e);
 	json_decref(b.events);
@@ -245,5 +272,7 @@ json_t *observe_run(const struct micro_sample *s, const struct setting *setting,
 	io_close(&b.dumps);
 	world_close(b.world);
 	free(b.path);
+	for (size_t i = 0; b.envp[i]; i++)
+		free((char *)(uintptr_t)b.envp[i]);
 	return d;
 }

@@ -352,7 +352,8 @@ static void on_other(struct trail *t, const json_t *v, bool *first_gone)
 		json_int_t target = jsonio_int(v, "target", 0);
 
 		if (target == -1 || target == 1 || (target > 1 && !process_of(t, target)))
-			signf(t, "kills-others", "it sent signal %d to process %d", (int)jsonio_int(v, "signal", 0), (int)target);
+			signf(t, "kills-others", "it sent signal %d to process %d%s%s%s", (int)jsonio_int(v, "signal", 0), (int)target,
+			      *text_of(v, "service") ? " (" : "", text_of(v, "service"), *text_of(v, "service") ? ")" : "");
 	} else if (!strcmp(event, "socket") && (!strcmp(text_of(v, "protocol"), "raw") || !strcmp(text_of(v, "protocol"), "packet"))) {
 		signf(t, "raw-socket", "it opened a %s socket", text_of(v, "protocol"));
 	} else if (!strcmp(event, "setsid") && pid != jsonio_int(json_array_get(t->processes, 0), "pid", 0)) {

@@ -143,7 +143,8 @@ static void scripts(void)
 	json_decref(d);
 	d = run_text("touch /tmp/bare\n", "/proc/77/exe", "file");
 	OK(d && find(json_object_get(d, "files"), "path", "/tmp/bare"), "a text without one by the shell");
-	OK(d && !strcmp(jsonio_str(d, "path"), "/home/user/exe"), "at a place of ours when its own is none");
+	OK(d && !strncmp(jsonio_str(d, "path"), "/home/", 6) && !strcmp(strrchr(jsonio_str(d, "path"), '/'), "/exe") &&
+	   strcmp(jsonio_str(d, "path"), "/home/user/exe"), "in the home of who lives there when its own place is none");
 	json_decref(d);
 	d = run_text("\177ELF and no more", "/usr/bin/x", "file");
 	OK(d && !strcmp(jsonio_str(d, "run"), "refused"), "what is no program is refused");
