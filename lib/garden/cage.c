@@ -158,6 +158,8 @@ int cage_enter(const struct layers *l, struct machine *m, int sync, struct err *
 	prctl(PR_SET_DUMPABLE, 1);
 	if (io_write(sync, "u", 1) || read(sync, &c, 1) != 1)
 		return err_set(e, EX_UNAVAILABLE, "no users for a run");
+	if (m->plan)
+		guise_clocks();
 	/* Both forgot with the change of rights. What runs here must not look into its init. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_DUMPABLE, 0);

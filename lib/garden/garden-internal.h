@@ -76,6 +76,7 @@ int furnish_open(const struct machine *m, const char *path);   /* a file as it w
 void guise_init(char **argv);                          /* the command line and name of the caller become those of an init */
 void guise_name(const struct machine *m);              /* the host's name, in a namespace of one's own */
 void guise_time(const struct machine *m, pid_t pid);   /* the uptime of pid's children to come, before there is one */
+void guise_clocks(void);                               /* the caller's become those of its children, once they are set */
 void guise_pids(const struct machine *m);              /* numbers of processes that begin where a machine's do */
 /* In the world's root folder: mounts /sys, and over files of /proc. */
 int guise_kernel(struct machine *m, struct err *e);

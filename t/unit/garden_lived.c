@@ -37,10 +37,13 @@ static struct world *lived(const char *machine, struct err *e)
 	return w;
 }
 
+static bool bent;   /* time, of the runs to come */
+
 /* Runs it; what it says is in `output`. */
 static int runs(struct world *w, const char *const *argv, json_t *events, struct err *e)
 {
-	struct run r = { .argv = argv, .seconds = 20, .in = -1, .errfd = -1, .processes = 12, .events = events };
+	struct run r = { .argv = argv, .seconds = 20, .in = -1, .errfd = -1, .processes = 12, .events = events,
+		.bend = bent };
 
 	r.out = memfd_create("out", MFD_CLOEXEC);
 	if (garden_run(w, &r, e)) {
@@ -72,7 +75,11 @@ static void test_lookout(struct world *w, struct err *e)
 	if (!OK(fd >= 0 && world_put(w, "/opt/lookout", 0755, fd, e) == 0, "a program that looks around"))
 		return;
 	close(fd);
-	OK(runs(w, argv, events, e) == 0, "finds nothing that gives the garden away");
+	OK(runs(w, argv, NULL, e) == 0, "finds nothing that gives the garden away");
+	OK(runs(w, argv, events, e) == 0, "nor when it is traced");
+	bent = true;
+	OK(runs(w, argv, events, e) == 0, "nor where time is bent");
+	bent = false;
 	for (line = strtok_r((char *)output.p, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		if (strncmp(line, "beyond ", 7))
 			OK(!strncmp(line, "ok ", 3), line + 3);
