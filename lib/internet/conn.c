@@ -214,6 +214,8 @@ static void settle(struct conn *c)
 
 void conn_took(struct conn *c, size_t n)
 {
+	if (!n)
+		return;
 	memmove(c->in.p, c->in.p + n, c->in.len - n);
 	c->in.len -= n;
 	c->in.p[c->in.len] = '\0';

@@ -66,9 +66,12 @@ bool guess_hello(const unsigned char *p, size_t n)
 /* A query of DNS behind its two bytes of length. */
 static bool dns_stream(const unsigned char *p, size_t n)
 {
-	unsigned len = (unsigned)p[0] << 8 | p[1];
+	unsigned len;
 
-	return n >= 14 && len >= 17 && len <= 512 && !(p[4] & 0xf8) && !p[6] && p[7] == 1 && !p[8] && !p[9] && !p[10] && !p[11] && !p[12] && p[13] <= 2;
+	if (n < 14)
+		return false;
+	len = (unsigned)p[0] << 8 | p[1];
+	return len >= 17 && len <= 512 && !(p[4] & 0xf8) && !p[6] && p[7] == 1 && !p[8] && !p[9] && !p[10] && !p[11] && !p[12] && p[13] <= 2;
 }
 
 static bool rdp(const unsigned char *p, size_t n)
@@ -89,8 +92,11 @@ static bool socks(const unsigned char *p, size_t n)
 	return p[0] == 5 && n >= 3 && p[1] && n == 2u + p[1];
 }
 
+/* Of people or of protocols: no control bytes; it may go on, but does not begin, with what is no ASCII. */
 static bool text(const unsigned char *p, size_t n)
 {
+	if (n && p[0] & 0x80)
+		return false;
 	for (size_t i = 0; i < n; i++)
 		if ((p[i] < 32 && p[i] != '\t' && p[i] != '\r' && p[i] != '\n') || p[i] == 127)
 			return false;

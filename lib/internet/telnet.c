@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define LINE_MOST 1024u
+#define BLANK " \t\v\f\r\n"   /* as isspace() has it */
 enum { IAC = 255, DONT = 254, DO = 253, WONT = 252, WILL = 251, SB = 250, SE = 240, ECHO = 1, GO_AHEAD = 3 };
 enum phase { LOGIN, PASSWORD, SHELL };
 
@@ -53,7 +54,7 @@ static const char *word(const char *p, bool escapes, struct buf *out)
 			buf_addc(out, *p);
 		}
 	}
-	return p + strspn(p, " \t");
+	return p + strspn(p, BLANK);
 }
 
 static void do_echo(struct conn *c, const char *args)
@@ -62,7 +63,7 @@ static void do_echo(struct conn *c, const char *args)
 	struct buf out = { 0 };
 
 	for (; args[0] == '-' && strspn(args + 1, "neE") && (isspace((unsigned char)args[1 + strspn(args + 1, "neE")]) || !args[1 + strspn(args + 1, "neE")]);
-	     args += strspn(args, " \t")) {
+	     args += strspn(args, BLANK)) {
 		size_t n = 1 + strspn(args + 1, "neE");
 
 		escapes |= memchr(args, 'e', n) != NULL;
