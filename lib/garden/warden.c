@@ -289,7 +289,7 @@ static int start(struct warden *w, struct message *m, struct err *e)
 		return -1;
 	w->started = true;
 	w->record.last_ms = clock_mono_ms();
-	return message_send(w->sock, json_pack("{s:i, s:I}", "exec_errno", exec_errno, "monotonic_ns", (json_int_t)w->began * 1000000), NULL, e);
+	return message_send(w->sock, json_pack("{s:i}", "exec_errno", exec_errno), NULL, e);
 }
 
 static int start_beside(struct warden *w, struct message *m, struct err *e)

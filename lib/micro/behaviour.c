@@ -214,6 +214,11 @@ static bool local_address(const char *a)
 	return !strncmp(a, "127.", 4) || !strcmp(a, "::1") || !strcmp(a, "0.0.0.0") || !strcmp(a, "::") || !strncmp(a, "::ffff:127.", 11) || a[0] == '/' || a[0] == '@';
 }
 
+static bool private_address(const char *a)
+{
+	return !strncmp(a, "10.", 3) || !strncmp(a, "192.168.", 8) || (!strncmp(a, "172.", 4) && strtoul(a + 4, NULL, 10) / 16 == 1);
+}
+
 static void look_at_network(struct look *l)
 {
 	json_t *seen = json_object();
@@ -226,9 +231,12 @@ static void look_at_network(struct look *l)
 
 		if (!address || local_address(address) || (protocol && !strcmp(protocol, "unix")) || (event && (!strcmp(event, "bind") || !strcmp(event, "listen"))))
 			continue;
+		/* Its own resolver, asked for names. */
+		if (jsonio_int(o, "port", 0) == 53 && private_address(address))
+			continue;
 		if (!first)
 			look_at(l, "connections", i);
-		first = first ? first : address;
+		first = first ? first : jsonio_str(o, "name") ? jsonio_str(o, "name") : address;
 		json_object_set_new(seen, address, json_true());
 	}
 	if (first)

@@ -14,6 +14,8 @@ struct setting {
 	const char **envp;           /* NULL: root's usual */
 	const char **argv;           /* behind its path, instead of what it was seen with; NULL: that */
 	const char *cwd;             /* NULL: / */
+	int days;                    /* how many its date is ahead */
+	bool offline;                /* nobody answers */
 };
 struct settings;
 struct settings *settings_open(struct err *e);   /* 78 */
@@ -26,6 +28,18 @@ void settings_free(struct settings *s);
  * when no garden can be had (69), or for want of disk or memory. New reference. */
 json_t *observe_run(const struct micro_sample *s, const struct setting *setting, int seconds, const json_t *known, struct micro_extra *extra,
                     struct err *e);
+
+/* ---- traffic.c: what was said to the dummy Internet ---- */
+
+/* struct run's exchanges in order of time, by the run's own time, with the "pid" of the process that spoke; new reference. */
+json_t *traffic_exchanges(const json_t *exchanges, const json_t *events, double began, unsigned *left_out);
+json_t *traffic_indicators(const json_t *exchanges, const json_t *scans);   /* [{"kind","value","from"}] as static.json has them; new reference */
+void traffic_signs(json_t *signs, const json_t *exchanges, const json_t *scans);
+
+/* ---- timeline.c ---- */
+
+/* [{"t","clock","pid","event","what"}]: what happened, a line each, repetitions as one ("times"), exchanges among it. New reference. */
+json_t *timeline_of(const json_t *events, const json_t *exchanges, unsigned *left_out);
 
 /* ---- union.c ---- */
 

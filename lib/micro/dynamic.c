@@ -7,7 +7,8 @@
 /* dynamic.json of a sample before any run. */
 static json_t *begun(const struct micro_sample *s)
 {
-	static const char *const LISTS[] = { "processes", "files", "startup", "connections", "memory", "sleeps", "limits", "signs", "runs" };
+	static const char *const LISTS[] = { "processes", "files", "startup", "connections", "memory", "sleeps", "exchanges", "scans", "indicators", "timeline",
+		"limits", "signs", "runs" };
 	json_t *d = json_object();
 
 	json_object_set_new(d, "sha256", json_string(s->sha256));

@@ -8,6 +8,8 @@
 
 #define QUIET_MS 3000        /* a resident sample that sleeps is not waited for: "quiet" in limits says so */
 #define ARGUMENTS 64u
+#define DAY_NS (86400 * (int64_t)1000000000)
+#define PCAP_HEADER 24
 
 struct observation {
 	const struct micro_sample *s;
@@ -17,9 +19,9 @@ struct observation {
 	const char *envp[ARGUMENTS + 1];   /* of the setting; ours to free */
 	struct world *world;
 	struct run run;
-	json_t *events, *alive, *changes;
+	json_t *events, *alive, *changes, *exchanges;
 	const json_t *known;
-	int dumps;
+	int dumps, capture;
 	bool quiet;
 };
 
@@ -132,13 +134,15 @@ static int observe(struct observation *o, int seconds, struct err *e)
 {
 	struct world_options options = { 0 };
 	struct running *g;
-	char *machine = spawn_share("garden/machine.json");
+	char *machine = spawn_share("garden/machine.json"), *internet = spawn_share("garden/internet.json");
 	int state, rc = 0;
 
-	/* What looks around first is to find somebody's machine. */
+	/* What looks around first is to find somebody's machine, and the Internet. */
 	options.machine = machine;
+	options.internet = internet;
 	o->world = world_open(&options, e);
 	free(machine);
+	free(internet);
 	if (!o->world)
 		return -1;
 	o->path = choose_path(o->s, world_home(o->world));
@@ -149,12 +153,14 @@ static int observe(struct observation *o, int seconds, struct err *e)
 	if (put_sample(o, e))
 		return -1;
 	o->dumps = io_tmp(e);
-	if (o->dumps < 0)
+	o->capture = o->dumps < 0 ? -1 : io_tmp(e);
+	if (o->capture < 0)
 		return -1;
 	o->events = json_array();
+	o->exchanges = json_array();
 	o->run = (struct run){ .path = o->path, .argv = o->argv, .envp = o->setting->envp ? o->envp : NULL, .cwd = o->setting->cwd, .seconds = seconds,
 		.uid = world_privileged(o->world) ? o->setting->uid : 0, .in = -1, .out = -1, .errfd = -1, .events = o->events, .dumps = o->dumps,
-		.bend = true };
+		.bend = true, .start_ns = o->setting->days * DAY_NS, .offline = o->setting->offline, .exchanges = o->exchanges, .capture = o->capture };
 	g = run_start(o->world, &o->run, e);
 	if (!g)
 		return -1;
@@ -221,6 +227,72 @@ static json_t *argv_of(const struct observation *o)
 	return list;
 }
 
+/* The packets, where there were any: net.pcap, and those of further runs behind it. */
+static void keep_capture(struct observation *o, struct micro_extra *extra)
+{
+	char name[32] = "net.pcap";
+	off_t size = lseek(o->capture, 0, SEEK_END);
+	unsigned n = 1;
+
+	if (size <= PCAP_HEADER)
+		return;
+	for (size_t i = 0; i < extra->count; i++)
+		if (!strcmp(extra->member[i].name, name)) {
+			snprintf(name, sizeof name, "net-%u.pcap", ++n);
+			i = (size_t)-1;
+		}
+	if (micro_add(extra, name, 0600, o->capture))
+		msg_debug("%s: %lld bytes", name, (long long)size);
+	o->capture = -1;
+}
+
+/* Which names led to the addresses that it spoke to. */
+static void name_connections(json_t *connections, const json_t *names)
+{
+	size_t i;
+	json_t *o;
+
+	json_array_foreach(connections, i, o) {
+		const char *address = jsonio_str(o, "address");
+		json_t *name = address ? json_object_get(names, address) : NULL;
+
+		if (name)
+			json_object_set(o, "name", name);
+	}
+}
+
+/* A socket that was given an address and never spoke: so the C library finds out which of its own addresses it would have. */
+static void drop_unspoken(json_t *connections, const json_t *exchanges)
+{
+	for (size_t i = json_array_size(connections); i-- > 0;) {
+		const json_t *c = json_array_get(connections, i), *x;
+		const char *event = jsonio_str(c, "event"), *protocol = jsonio_str(c, "protocol"), *address = jsonio_str(c, "address");
+		bool spoke = !event || strcmp(event, "connect") || !protocol || strcmp(protocol, "udp");
+		size_t k;
+
+		json_array_foreach(exchanges, k, x)
+			spoke = spoke || (!strcmp(jsonio_str(x, "protocol"), "udp") && jsonio_int(x, "port", 0) == jsonio_int(c, "port", 0) && address && jsonio_str(x, "address") &&
+				!strcmp(jsonio_str(x, "address"), address));
+		if (!spoke)
+			json_array_remove(connections, i);
+	}
+}
+
+static void describe_traffic(struct observation *o, json_t *d, struct trail *t)
+{
+	json_t *exchanges = traffic_exchanges(o->exchanges, o->events, jsonio_num(o->run.net, "began", 0), &t->left_out);
+	json_t *scans = json_object_get(o->run.net, "scan");
+
+	if (o->run.net)
+		drop_unspoken(t->connections, exchanges);
+	name_connections(t->connections, json_object_get(o->run.net, "names"));
+	traffic_signs(t->signs, exchanges, scans);
+	json_object_set_new(d, "indicators", traffic_indicators(exchanges, scans));
+	json_object_set_new(d, "timeline", timeline_of(o->events, exchanges, &t->left_out));
+	json_object_set_new(d, "exchanges", exchanges);
+	json_object_set_new(d, "scans", scans ? json_incref(scans) : json_array());
+}
+
 static json_t *describe(struct observation *o, struct micro_extra *extra, struct err *e)
 {
 	struct effects f = { .sha256 = o->s->sha256, .path = o->path, .world = o->world, .changes = o->changes, .extra = extra,
@@ -249,6 +321,8 @@ static json_t *describe(struct observation *o, struct micro_extra *extra, struct
 	json_object_set_new(d, "connections", t.connections);
 	json_object_set_new(d, "memory", t.memory);
 	json_object_set_new(d, "sleeps", t.sleeps);
+	describe_traffic(o, d, &t);
+	keep_capture(o, extra);
 	json_object_set_new(d, "events", json_integer((json_int_t)json_array_size(o->events)));
 	json_object_set_new(d, "limits", limits_of(o, f.left_out + t.left_out));
 	json_object_set_new(d, "signs", t.signs);
@@ -261,7 +335,7 @@ static json_t *describe(struct observation *o, struct micro_extra *extra, struct
 json_t *observe_run(const struct micro_sample *s, const struct setting *setting, int seconds, const json_t *known, struct micro_extra *extra,
                     struct err *e)
 {
-	struct observation b = { .s = s, .setting = setting, .known = known, .dumps = -1 };
+	struct observation b = { .s = s, .setting = setting, .known = known, .dumps = -1, .capture = -1 };
 	json_t *d = NULL;
 
 	if (observe(&b, seconds, e) == 0)
@@ -269,7 +343,10 @@ json_t *observe_run(const struct micro_sample *s, const struct setting *setting,
 	json_decref(b.events);
 	json_decref(b.alive);
 	json_decref(b.changes);
+	json_decref(b.exchanges);
+	json_decref(b.run.net);
 	io_close(&b.dumps);
+	io_close(&b.capture);
 	world_close(b.world);
 	free(b.path);
 	for (size_t i = 0; b.envp[i]; i++)

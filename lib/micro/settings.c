@@ -26,7 +26,7 @@ static const char **words_of(const json_t *list, struct err *e)
 
 static int read_one(const json_t *o, struct setting *s, struct err *e)
 {
-	static const char *const KNOWN[] = { "name", "uid", "env", "argv", "cwd" };
+	static const char *const KNOWN[] = { "name", "uid", "env", "argv", "cwd", "days", "offline" };
 	const char *key;
 	json_t *v;
 
@@ -43,6 +43,8 @@ static int read_one(const json_t *o, struct setting *s, struct err *e)
 		return err_set(e, EX_CONFIG, "one has no name");
 	s->uid = (unsigned)jsonio_int(o, "uid", 0);
 	s->cwd = jsonio_str(o, "cwd");
+	s->days = (int)jsonio_int(o, "days", 0);
+	s->offline = jsonio_bool(o, "offline", false);
 	e->code = 0;
 	if (json_object_get(o, "env"))
 		s->envp = words_of(json_object_get(o, "env"), e);

@@ -13,6 +13,10 @@ static const struct list { const char *name; const char *key[KEYS]; } LISTS[] = 
 	{ "connections", { "protocol", "address", "port", "event" } },
 	{ "memory", { "sha256" } },
 	{ "sleeps", { NULL } },
+	{ "exchanges", { NULL } },
+	{ "scans", { NULL } },
+	{ "indicators", { "kind", "value" } },
+	{ "timeline", { NULL } },
 	{ "signs", { "name" } },
 };
 

