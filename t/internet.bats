@@ -121,7 +121,7 @@ said() {
 	grep -q 'Verify return code: 0' ip
 	[ "$(cat old)" = ok ] && [ "$(cat rsa)" = ok ]
 	[[ "$(cat later)" == *" $(date -d '+10 years -32 days' +%Y) "* ]]
-	! grep -q ' 001 ' closed
+	run ! grep -q ' 001 ' closed
 	grep -q ' 001 bot ' irc
 	said '.service == "https" and .name == "shop.example" and .tls.sni == "shop.example" and (.tls.ja3 | test("^[0-9a-f]{32}$")) and (.tls.alpn | test("http/1.1"))
 		and .http[0].host == "shop.example"'
@@ -266,7 +266,7 @@ said() {
 	[ "$(cat opened)" = '{"open":true}' ]
 	grep -q '^ok' http
 	[ "$(grep -c error unknown)" -eq 2 ]
-	said '.service == "unknown" and .protocol == "tcp" and .port == 31337 and .received == 19'
+	said '.service == "unknown" and .protocol == "tcp" and .port == 31337 and .received == 18'
 	said '.service == "unknown" and .protocol == "udp" and .head == "beacon"'
 	said '.service == "syslog" and (.messages[0] | startswith("<13>hi"))'
 	said '.service == "ntp" and .received == 48 and .sent == 48'

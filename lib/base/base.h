@@ -117,7 +117,7 @@ int atomic_write(const char *path, mode_t mode, const void *p, size_t n, struct 
 #define DIGEST_HEX 65 /* SHA-256 as lower-case hex and its NUL */
 struct digest;
 struct digest *digest_new(void);              /* SHA-256 */
-struct digest *digest_new_md5(void);          /* for dpkg's lists only */
+struct digest *digest_new_md5(void);          /* for dpkg's lists, and JA3's digests */
 struct digest *digest_new_sha1(void);         /* for UUIDs of version 5 only */
 void digest_add(struct digest *d, const void *p, size_t n);
 void digest_end(struct digest *d, char hex[DIGEST_HEX]);   /* and begins anew */

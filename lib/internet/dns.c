@@ -226,14 +226,14 @@ static void give_under(struct answer *a, unsigned type, const char *label, const
 static bool reverse_address(const char *name, struct in6_addr *a)
 {
 	size_t n = strlen(name);
-	unsigned b[4];
-	int used = 0;
+	unsigned b[4];   /* the last one first */
+	const char *rest = text_numbers(name, b, 4, '.');
 
 	memset(a, 0, sizeof *a);
-	if (sscanf(name, "%3u.%3u.%3u.%3u.in-addr.arpa%n", &b[3], &b[2], &b[1], &b[0], &used) == 4 && used > 0 && !name[used]) {
+	if (rest && !strcmp(rest, ".in-addr.arpa")) {
 		a->s6_addr[10] = a->s6_addr[11] = 0xff;
 		for (int i = 0; i < 4; i++)
-			a->s6_addr[12 + i] = (unsigned char)b[i];
+			a->s6_addr[12 + i] = (unsigned char)b[3 - i];
 		return b[0] < 256 && b[1] < 256 && b[2] < 256 && b[3] < 256;
 	}
 	if (n != 64 + strlen("ip6.arpa") || strcmp(name + 64, "ip6.arpa") != 0)

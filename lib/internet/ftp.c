@@ -153,7 +153,7 @@ static void drop_data(struct ftp *s, struct net *n)
 static bool passive(struct conn *c, uint16_t *port)
 {
 	struct ftp *s = c->state;
-	struct sockaddr_in6 a;
+	struct sockaddr_in6 a = { 0 };
 	socklen_t len = sizeof a;
 
 	drop_data(s, c->net);
@@ -228,7 +228,7 @@ static void do_port(struct conn *c, const char *arg)
 	unsigned v[6];
 
 	drop_data(s, c->net);
-	if (sscanf(arg, "%3u,%3u,%3u,%3u,%3u,%3u", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5]) != 6 || v[4] > 255 || v[5] > 255) {
+	if (!text_numbers(arg, v, 6, ',') || v[4] > 255 || v[5] > 255) {
 		conn_say(c, "501 Illegal PORT command.\r\n");
 		return;
 	}
@@ -243,12 +243,19 @@ static void do_port(struct conn *c, const char *arg)
 static void do_eprt(struct conn *c, const char *arg)
 {
 	struct ftp *s = c->state;
-	char text[INET6_ADDRSTRLEN];
-	unsigned family, port;
+	char text[INET6_ADDRSTRLEN] = "";
+	unsigned family = 0, port = 0;
 	struct in_addr four;
+	const char *p;
 
 	drop_data(s, c->net);
-	if (sscanf(arg, "|%1u|%45[0-9a-fA-F.:]|%5u|", &family, text, &port) != 3 || port > 65535 ||
+	p = *arg == '|' ? text_numbers(arg + 1, &family, 1, '|') : NULL;
+	if (p && *p == '|') {
+		snprintf(text, sizeof text, "%.*s", (int)strcspn(p + 1, "|"), p + 1);
+		p += 1 + strcspn(p + 1, "|");
+		p = *p == '|' ? text_numbers(p + 1, &port, 1, '|') : NULL;
+	}
+	if (!p || *p != '|' || !port || port > 65535 || (family != 1 && family != 2) ||
 	    (family == 1 ? inet_pton(AF_INET, text, &four) : inet_pton(AF_INET6, text, &s->dial)) != 1) {
 		conn_say(c, "501 Illegal EPRT command.\r\n");
 		return;

@@ -38,6 +38,11 @@ int loop_run(struct net *n, struct err *e);         /* until n->stopped */
 void loop_free(struct net *n, void *p);
 void loop_bury(struct net *n);
 
+/* ---- text.c ---- */
+
+/* Reads n numbers of 1 to 5 digits, `between` after each but the last. What follows them, or NULL. */
+const char *text_numbers(const char *p, unsigned *v, size_t n, char between);
+
 /* ---- names.c: each name has an address of its own that leads back to it ---- */
 
 struct names;
@@ -94,7 +99,7 @@ void record_keep(struct kept *k, const void *p, size_t len);
 void record_kept(struct kept *k, json_t *o, const char *prefix);   /* PREFIXsha256, PREFIXsize, PREFIXhead; k is empty again */
 void record_drop(struct kept *k);
 
-/* ---- conn.c: connections ---- */
+/* ---- conn.c, conn-life.c: connections ---- */
 
 struct conn;
 struct service {
@@ -141,6 +146,11 @@ char *conn_line(struct conn *c, size_t *len);
 void conn_wake(struct conn *c, int in_ms);
 void conn_close(struct conn *c);                       /* when all was sent */
 void conn_end(struct conn *c);                         /* now */
+void conn_settle(struct conn *c);                      /* what follows from the state that a call left behind: sending, ending */
+void conn_leave(struct conn *c);                       /* its service's last words */
+void conn_ready(struct net *n, struct watch *w, uint32_t events);
+void conn_touch(struct conn *c);                       /* something was heard of it */
+void conn_hold(struct conn *c);                        /* counts what it holds; others may have to go for it */
 int64_t conn_wake_all(struct net *n);                  /* runs what is due; ms until the next, -1: none */
 void conn_bury(struct net *n);                         /* frees what ended */
 void conn_end_all(struct net *n);

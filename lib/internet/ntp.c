@@ -22,6 +22,7 @@ static void put_time(const struct net *n, unsigned char *at)
 
 static void ntp_data(struct flow *f, const unsigned char *p, size_t n)
 {
+	static const unsigned char source[4] = { 192, 168, 1, 1 };
 	unsigned char o[PACKET] = { 0 };
 
 	if (n < PACKET || (p[0] & 7) != 3)   /* a client's question */
@@ -32,7 +33,7 @@ static void ntp_data(struct flow *f, const unsigned char *p, size_t n)
 	o[3] = 0xe9;                         /* 2^-23 s */
 	o[6] = 1;                            /* root delay, dispersion: some milliseconds */
 	o[10] = 1;
-	memcpy(o + 12, "\xc0\xa8\x01\x01", 4);
+	memcpy(o + 12, source, sizeof source);
 	put_time(f->net, o + 16);
 	memcpy(o + 24, p + 40, 8);           /* the client's time comes back */
 	put_time(f->net, o + 32);

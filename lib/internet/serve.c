@@ -5,17 +5,16 @@
 static const struct service *const streams[] = {
 	&http_service, &irc_service, &smtp_service, &pop3_service, &imap_service, &ftp_service, &telnet_service, &ssh_service, &socks_service,
 	&dns_service, &echo_service, &discard_service, &daytime_service, &time_service, &chargen_service, &quotd_service, &finger_service,
-	&ident_service, &syslog_service,
+	&ident_service, &syslog_service, NULL,
 };
 static const struct datagram_service *const datagrams[] = {
 	&dns_datagrams, &ntp_datagrams, &tftp_datagrams, &echo_datagrams, &discard_datagrams, &daytime_datagrams, &time_datagrams,
-	&chargen_datagrams, &quotd_datagrams, &syslog_datagrams,
+	&chargen_datagrams, &quotd_datagrams, &syslog_datagrams, NULL,
 };
-#define COUNT(list) (sizeof(list) / sizeof *(list))
 
 const struct service *serve_stream(const char *name)
 {
-	for (size_t i = 0; i < COUNT(streams); i++)
+	for (size_t i = 0; streams[i]; i++)
 		if (!strcmp(streams[i]->name, name))
 			return streams[i];
 	return NULL;
@@ -23,7 +22,7 @@ const struct service *serve_stream(const char *name)
 
 const struct datagram_service *serve_datagram(const char *name)
 {
-	for (size_t i = 0; i < COUNT(datagrams); i++)
+	for (size_t i = 0; datagrams[i]; i++)
 		if (!strcmp(datagrams[i]->name, name))
 			return datagrams[i];
 	return NULL;
