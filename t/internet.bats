@@ -296,7 +296,7 @@ said() {
 		head -c 3000000 /dev/zero | tr '\0' A >/dev/tcp/192.0.2.1/6667 || :
 		head -c 3000000 /dev/zero >/dev/tcp/192.0.2.1/443 || :
 		{ printf '\x16\x03\x01\x40\x00\x01\x00\x3f\xfc'; head -c 100000 /dev/zero; } >/dev/tcp/192.0.2.1/443 || :
-		for i in $(seq 3000); do printf x >"/dev/udp/192.0.2.1/53"; done
+		for i in $(seq 5000); do printf x >"/dev/udp/192.0.2.1/53"; done
 		ask '{"do":"open","protocol":"tcp","port":4444}'; echo "$ANSWER" >open
 		grep -E 'VmHWM|CapEff|Seccomp:' "/proc/$pid/status" >status
 		fetch http://192.0.2.1/a.txt >still
@@ -308,7 +308,9 @@ said() {
 	grep -q '^CapEff:[[:space:]]*0000000000000[04]00$' status
 	grep -q '^Seccomp:[[:space:]]*2$' status
 	asan_build || [ "$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' status)" -lt 65536 ]
-	[ "$(wc -l <records.json)" -le 4200 ]
+	# Of one port no more than 4,000 are told, and that it is so.
+	[ "$(jq -s 'map(select(.port == 53 and .t)) | length' records.json)" -le 4000 ]
+	[ "$(jq -s 'map(select(.port == 53 and .t)) | length' records.json)" -lt 4000 ] || grep -q '"limit":"exchanges-port"' records.json
 }
 
 @test "more ports than it keeps: the least used give way" {

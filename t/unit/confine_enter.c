@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <netinet/in.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -52,6 +53,15 @@ static int do_compute(void)
 }
 static int do_open(void) { return (int)syscall(SYS_openat, AT_FDCWD, "/etc/passwd", O_RDONLY, 0) < 0; }
 static int do_socket(void) { return socket(AF_INET, SOCK_STREAM, 0) < 0; }
+static int do_unix_socket(void) { return socket(AF_UNIX, SOCK_STREAM, 0) < 0; }
+static int do_packet_socket(void) { return socket(AF_PACKET, SOCK_RAW, 0) < 0; }
+static int do_serve(void)
+{
+	const struct sockaddr_in a = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	return fd >= 0 && !bind(fd, (const struct sockaddr *)&a, sizeof a) && !listen(fd, 1) ? 0 : 1;
+}
 static int do_exec(void) { return execl("/bin/true", "true", (char *)NULL); }
 static int do_fork(void) { return (int)syscall(SYS_fork) < 0; }
 static int do_kill(void) { return (int)syscall(SYS_ptrace, 0, 0, 0, 0) < 0; }
@@ -115,6 +125,12 @@ int main(void)
 #else
 	(void)do_memory;
 #endif
+	OK(inside(CONFINE_NETWORK, &limits, do_compute) == 0, "network: memory, a clock and open descriptors work");
+	OK(inside(CONFINE_NETWORK, &limits, do_serve) == 0, "network: a listener may be opened");
+	OK(inside(CONFINE_NETWORK, &limits, do_unix_socket) == 128 + SIGSYS, "network: a Unix socket ends the process");
+	OK(inside(CONFINE_NETWORK, &limits, do_packet_socket) == 128 + SIGSYS, "network: so does a packet socket");
+	OK(inside(CONFINE_NETWORK, &limits, do_open) == 128 + SIGSYS, "network: so does open");
+	OK(inside(CONFINE_NETWORK, &limits, do_exec) == 128 + SIGSYS, "network: so does execve");
 	OK(inside(CONFINE_EMULATOR, &limits, do_compute) == 0, "emulator: memory, a clock and open descriptors work");
 	OK(inside(CONFINE_EMULATOR, &limits, do_mmap_exec) == 0, "emulator: anonymous memory may be executable");
 	OK(inside(CONFINE_EMULATOR, &limits, do_mmap_exec_file) == 128 + SIGSYS, "emulator: a file mapped as executable ends the process");
