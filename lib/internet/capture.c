@@ -15,7 +15,7 @@
 #define BATCH 32
 #define ROUNDS 8                  /* batches before others are heard again */
 #define FRAME_MOST (ETH_HLEN + 65536)
-#define RECEIVE (8 * 1024 * 1024) /* of the kernel's queue: a scan is faster than we are for a while */
+#define RECEIVE (16 * 1024 * 1024) /* of the kernel's queue: a scan is faster than we are for a while */
 #define UNWRITTEN (64 * KIB)
 #define LINKTYPE_ETHERNET 1
 

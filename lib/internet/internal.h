@@ -13,9 +13,9 @@
 #define PORTS 1024u                /* opened on request beside the standing ones, likewise */
 #define IN_MOST (16 * KIB)         /* unread bytes of a connection: servers take header lines of 8 KiB */
 #define OUT_MOST (32 * KIB)        /* unsent bytes, then nothing more is read */
-#define HELD_MOST (24 * MIB)       /* buffers, notes and TLS of all connections together; then the one longest idle is closed */
+#define HELD_MOST (16 * MIB)       /* buffers, notes and TLS of all connections together; then the one longest idle is closed */
 #define HEAD_MOST 256u             /* first bytes of a payload that are kept */
-#define NOTES_MOST (8 * KIB)       /* JSON text that a service may note of one exchange */
+#define NOTES_MOST (8 * KIB)       /* JSON text that a service may note of one connection; of a flow a quarter */
 #define NAMES_MOST 32768u          /* names that are remembered */
 #define RECORDS_MOST (48 * MIB)    /* of records */
 #define EXCHANGES_MOST 20000u      /* records, and of one port: */

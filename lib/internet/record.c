@@ -54,9 +54,9 @@ void record_again(struct exchange *x)
 /* Is there room for v? Measured as the text it will be. */
 static bool fits(struct exchange *x, const json_t *v)
 {
-	size_t size = json_dumpb(v, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) + 2;
+	size_t size = json_dumpb(v, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) + 2, most = x->udp ? NOTES_MOST / 4 : NOTES_MOST;
 
-	if (size > NOTES_MOST - x->noted) {
+	if (size > most - x->noted) {
 		x->cut = true;
 		return false;
 	}

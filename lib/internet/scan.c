@@ -126,6 +126,8 @@ static void take_order(struct state *t, uint64_t at, bool fresh)
 	if (t->count && !step)   /* sent again */
 		return;
 	t->at = at;
+	if (t->distinct < SAMPLE_FROM)
+		return;
 	if (!t->sample)
 		t->sample = buf_alloc(SAMPLE * sizeof *t->sample);
 	if (t->sampled < SAMPLE)

@@ -7,7 +7,8 @@
 #define STATES 4096u             /* ports of a protocol that are watched */
 #define SEEN (1u << 20)          /* distinct destinations that are told apart, all ports together */
 #define FLOWS_SEEN 65536u        /* the last flows, for knowing answers */
-#define SAMPLE 512u              /* destinations whose order is correlated with time */
+#define SAMPLE 256u              /* destinations whose order is correlated with time */
+#define SAMPLE_FROM 8u            /* once there are so many: a search through the ports of one host needs no memory for it */
 
 enum { TCP = 6, UDP = 17, ICMP = 1, ICMP6 = 58 };
 
