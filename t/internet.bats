@@ -289,6 +289,11 @@ said() {
 @test "floods are bounded, and the control socket is still answered" {
 	net <<-'END'
 		pid=$(pgrep -x helper-internet -P "$PPID")
+		ulimit -n 2048
+		for i in $(seq 1400); do exec {fd}<>/dev/tcp/192.0.2.1/80; done
+		fetch http://192.0.2.1/a.txt >/dev/null
+		ls "/proc/$pid/fd" | wc -l >held
+		for fd in $(seq 10 1500); do eval "exec $fd>&-"; done 2>/dev/null
 		for round in 1 2 3; do
 			for i in $(seq 600); do exec {fd}<>/dev/tcp/192.0.2.1/80; printf 'GET /%8000s' x >&"$fd"; done
 			for fd in $(seq 10 900); do eval "exec $fd>&-"; done 2>/dev/null
@@ -305,6 +310,8 @@ said() {
 	[ "$(cat open)" = '{"open":true}' ]
 	[ "$(cat still)" = ok ]
 	cat status
+	[ "$(cat held)" -gt 1024 ] && [ "$(cat held)" -lt 1200 ]
+	jq -e '.limits | index("connections") != null' stop.json
 	grep -q '^CapEff:[[:space:]]*0000000000000[04]00$' status
 	grep -q '^Seccomp:[[:space:]]*2$' status
 	asan_build || [ "$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' status)" -lt 65536 ]
