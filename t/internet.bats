@@ -339,7 +339,8 @@ said() {
 		exec 3>&-
 	END
 	[ -s pid ] && [ ! -e "/proc/$(cat pid)" ]
-	said '.service == "http" or .service == "unknown"'
+	said '.port == 80 and .received == 5'
+	[ "$(tcpdump -nr net.pcap 'tcp[13] & 18 == 2' 2>/dev/null | wc -l)" -eq 1 ]
 	fails 64 "$HELPER"
 	fails 78 "$HELPER" /dev/null
 }

@@ -40,15 +40,21 @@ static json_t *do_port(struct net *n, const json_t *q, bool opens)
 	return json_pack("{s:b}", "closed", 1);
 }
 
-/* Everything under way is written down before the account is given. */
+/* Everything under way is written down. */
+static void finish(struct net *n)
+{
+	n->stopped = true;
+	loop_drain(n);
+	conn_end_all(n);
+	udp_end(n, 0);
+	capture_drain(n);
+}
+
 static json_t *do_stop(struct net *n)
 {
 	json_t *o;
 
-	n->stopped = true;
-	conn_end_all(n);
-	udp_end(n, 0);
-	capture_drain(n);
+	finish(n);
 	o = capture_report(n);
 	if (names_count(n->names) > NAMES_TOLD)
 		record_limit(n, "names");
@@ -97,7 +103,7 @@ void control_ready(struct net *n, struct watch *w, uint32_t events)
 	if (r < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (r <= 0 || n->asked.len + (size_t)r > ASKED_MOST) {
-		n->stopped = true;
+		finish(n);
 		return;
 	}
 	buf_add(&n->asked, chunk, (size_t)r);

@@ -34,6 +34,7 @@ int loop_add(struct net *n, struct watch *w, uint32_t events);
 void loop_change(struct net *n, struct watch *w, uint32_t events);
 void loop_remove(struct net *n, struct watch *w);   /* and closes the descriptor */
 int loop_run(struct net *n, struct err *e);         /* until n->stopped */
+void loop_drain(struct net *n);                     /* what was said already is still heard; the control socket is not */
 /* Frees p once no event that is under way can name it any more: for what holds a watch. */
 void loop_free(struct net *n, void *p);
 void loop_bury(struct net *n);

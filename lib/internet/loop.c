@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define BATCH 32          /* events before the control socket is looked at again: it must be answered at once */
+#define DRAIN_ROUNDS 256  /* at the end: a flood does not keep us here */
 #define SWEEP_MS 1000     /* how often idle flows are written down */
 #define FLOW_IDLE_MS 5000
 
@@ -62,6 +63,26 @@ static void dispatch(struct net *n, const struct epoll_event *v)
 
 	if (w->fd >= 0)
 		w->ready(n, w, v->events);
+}
+
+void loop_drain(struct net *n)
+{
+	struct epoll_event v[BATCH];
+	int others = 1;
+
+	for (int round = 0; round < DRAIN_ROUNDS && others; round++) {
+		int got = epoll_wait(n->epoll, v, BATCH, 0);
+
+		others = 0;
+		for (int i = 0; i < got; i++) {
+			if (v[i].data.ptr == &n->control)
+				continue;
+			dispatch(n, &v[i]);
+			others++;
+		}
+		conn_bury(n);
+		loop_bury(n);
+	}
 }
 
 int loop_run(struct net *n, struct err *e)
