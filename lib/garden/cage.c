@@ -20,7 +20,8 @@
 #define PIDS "4096"   /* more than any run may have tasks, few enough for the machine to go on beside a fork bomb */
 
 /* What the inner root, who may be this machine's, must not write to; and what it need not read. */
-static const char *const READ_ONLY[] = { "proc/sys", "proc/sysrq-trigger", "proc/irq", "proc/bus", "proc/fs", "proc/mtrr" };
+static const char *const READ_ONLY[] = { "proc/sys", "proc/sysrq-trigger", "proc/irq", "proc/bus", "proc/fs", "proc/mtrr",
+	"proc/1" };   /* the last: who has our user number could make us the first to go when memory is short */
 static const char *const MASKED[] = { "proc/kcore", "proc/kmsg", "proc/keys", "proc/key-users", "proc/timer_list",
 	"proc/sched_debug", "proc/kallsyms", "proc/kpagecount", "proc/kpageflags", "proc/kpagecgroup", "proc/config.gz",
 	"proc/vmallocinfo", "proc/slabinfo" };
@@ -45,6 +46,15 @@ static int read_only(const char *path, struct err *e)
 		return 0;
 	if (mount(path, path, NULL, MS_BIND | MS_REC, NULL) || mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | flags, NULL))
 		return err_sys(e, "cannot protect %s", err_q(path));
+	return 0;
+}
+
+/* A device file of the machine's own: it works on a read-only mount as well, but its mode and owner stay what they are. */
+static int bind_device(const char *from, const char *to, struct err *e)
+{
+	if (mount(from, to, NULL, MS_BIND, NULL) ||
+	    mount(NULL, to, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC, NULL))
+		return err_sys(e, "cannot put %s into the world as %s", err_q(from), err_q(to));
 	return 0;
 }
 
@@ -80,8 +90,8 @@ static int mount_proc(const struct machine *m, struct err *e)
 		if (read_only(READ_ONLY[i], e))
 			return -1;
 	for (size_t i = 0; i < COUNT(MASKED); i++)
-		if (there(MASKED[i]) && mount("/dev/null", MASKED[i], NULL, MS_BIND, NULL))
-			return err_sys(e, "cannot mask %s", err_q(MASKED[i]));
+		if (there(MASKED[i]) && bind_device("/dev/null", MASKED[i], e))
+			return -1;
 	for (size_t i = 0; i < COUNT(MASKED_FOLDERS); i++)
 		if (there(MASKED_FOLDERS[i]) &&
 		    mount("none", MASKED_FOLDERS[i], "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,nr_inodes=2"))
@@ -107,8 +117,8 @@ static int mount_dev(const struct layers *l, const struct machine *m, struct err
 			continue;
 		fd = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
 		io_close(&fd);
-		if (mount(from, to, NULL, MS_BIND, NULL))
-			return err_sys(e, "cannot put %s into the world", err_q(from));
+		if (bind_device(from, to, e))
+			return -1;
 	}
 	for (size_t i = 0; i < COUNT(LINKS); i++)
 		if (symlink(LINKS[i][0], LINKS[i][1]))

@@ -15,6 +15,9 @@
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
 #endif
+#ifndef SYS_open_tree_attr
+#define SYS_open_tree_attr 467
+#endif
 
 /* What a call does to one path or two; columns: argument numbers, -1 none, dir: of the folder descriptor. */
 struct path_call { int nr; const char *event; signed char dir, path, dir2, path2, mode; };
@@ -49,6 +52,10 @@ static const struct { int nr; const char *name; } NAMES[] = {
 	{ SYS_memfd_secret, "memfd_secret" }, { SYS_modify_ldt, "modify_ldt" }, { SYS_uselib, "uselib" },
 	{ SYS_migrate_pages, "migrate_pages" }, { SYS_move_pages, "move_pages" }, { SYS_sethostname, "sethostname" },
 	{ SYS_setdomainname, "setdomainname" }, { SYS_clone, "clone" }, { SYS_socket, "socket" }, { SYS_socketpair, "socketpair" },
+	{ SYS_clone3, "clone3" }, { SYS_seccomp, "seccomp" }, { SYS_ioctl, "ioctl" }, { SYS_prlimit64, "prlimit64" },
+	{ SYS_setpriority, "setpriority" }, { SYS_ioprio_set, "ioprio_set" }, { SYS_sched_setscheduler, "sched_setscheduler" },
+	{ SYS_sched_setparam, "sched_setparam" }, { SYS_sched_setattr, "sched_setattr" }, { SYS_sched_setaffinity, "sched_setaffinity" },
+	{ SYS_open_tree_attr, "open_tree_attr" }, { SYS_lookup_dcookie, "lookup_dcookie" }, { SYS_nfsservctl, "nfsservctl" },
 };
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
@@ -280,10 +287,25 @@ static enum calls_do ptrace_call(struct record *r, struct task *t, long *result)
 	return *result ? CALLS_DENY : CALLS_FAKE;
 }
 
+/* libc asks for it first and falls back to clone: only what it asks for tells a plain thread from a way out. */
+static enum calls_do clone3_call(struct record *r, struct task *t, long *result)
+{
+	uint64_t flags = 0;
+
+	tracee_bytes(t->tid, t->arg[0], &flags, sizeof flags);
+	if (flags & (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | 0x80))
+		record_event(r, t->tgid, t->ppid, "denied", json_pack("{s:s}", "syscall", "clone3"));
+	*result = -ENOSYS;
+	return CALLS_DENY;
+}
+
 static enum calls_do refuse(struct record *r, struct task *t, long *result)
 {
 	const char *name = "unknown";
+	json_t *o;
 
+	if (t->nr == SYS_clone3)
+		return clone3_call(r, t, result);
 	for (size_t i = 0; i < COUNT(NAMES); i++)
 		if (NAMES[i].nr == t->nr)
 			name = NAMES[i].name;
@@ -293,7 +315,10 @@ static enum calls_do refuse(struct record *r, struct task *t, long *result)
 		record_event(r, t->tgid, t->ppid, t->pending_name, t->pending);
 		t->pending = NULL;
 	}
-	record_event(r, t->tgid, t->ppid, "denied", json_pack("{s:s}", "syscall", name));
+	o = json_pack("{s:s}", "syscall", name);
+	if (t->nr == SYS_ioctl && notable_ioctl(t->arg[1]))
+		json_object_set_new(o, "request", json_string(notable_ioctl(t->arg[1])));
+	record_event(r, t->tgid, t->ppid, "denied", o);
 	*result = -EPERM;
 	return CALLS_DENY;
 }
@@ -359,7 +384,7 @@ enum calls_do calls_entry(struct record *r, struct task *t, bool deny, long *res
 		return CALLS_AWAIT;
 	case SYS_prctl:
 		if (t->arg[0] != PR_SET_NAME)
-			return disguise_prctl(t, result) ? CALLS_FAKE : CALLS_GO;
+			return disguise_prctl(t, result) ? CALLS_FAKE : notable_call(t) ? CALLS_AWAIT : CALLS_GO;
 		name = tracee_string(t->tid, t->arg[1]);
 		/* The kernel takes 15 bytes. */
 		if (strlen(name) > 15 && strcmp(name, "<unreadable>"))
@@ -370,7 +395,7 @@ enum calls_do calls_entry(struct record *r, struct task *t, bool deny, long *res
 	case SYS_setuid: case SYS_setgid: case SYS_setreuid: case SYS_setregid: case SYS_setresuid: case SYS_setresgid: case SYS_setsid:
 		return id_call(t);
 	default:
-		return CALLS_GO;
+		return notable_call(t) ? CALLS_AWAIT : CALLS_GO;
 	}
 }
 
@@ -383,6 +408,14 @@ void calls_exit(struct record *r, struct task *t, int64_t result)
 	t->pending = NULL;
 	if (!o)
 		return;
+	if (!strcmp(name, "refused")) {
+		/* Everybody may ask; it is of interest where somebody wanted more. */
+		if (result >= 0) {
+			json_decref(o);
+			return;
+		}
+		name = "call";
+	}
 	/* A connection under way is no failure. */
 	if (result < 0 && result >= -4095 && !(result == -EINPROGRESS && !strcmp(name, "connect"))) {
 		json_object_set_new(o, "error", json_string(calls_errno((int)-result)));

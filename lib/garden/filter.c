@@ -5,13 +5,18 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/futex.h>
+#include <linux/ioprio.h>
 #include <linux/netlink.h>
+#include <linux/nsfs.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -34,7 +39,11 @@ _Static_assert(SYS_read == 0 && SYS_io_setup == 206, "the garden's filter knows 
 #ifndef FUTEX_LOCK_PI2
 #define FUTEX_LOCK_PI2 13
 #endif
+#ifndef SYS_open_tree_attr
+#define SYS_open_tree_attr 467
+#endif
 #define X32 0x40000000u
+#define INIT 1u            /* the warden's process number, as those it watches see it */
 #define ROOM 1024u
 
 /*
@@ -53,7 +62,7 @@ static const int DENIED[] = {
 	SYS_quotactl, SYS_quotactl_fd, SYS_acct, SYS_iopl, SYS_ioperm, SYS_syslog, SYS_vhangup, SYS_lookup_dcookie,
 	SYS_process_vm_readv, SYS_process_vm_writev, SYS_process_madvise, SYS_kcmp, SYS_pidfd_getfd, SYS_fanotify_init,
 	SYS_shmget, SYS_shmat, SYS_memfd_secret, SYS_modify_ldt, SYS_uselib, SYS_migrate_pages, SYS_move_pages,
-	SYS_sethostname, SYS_setdomainname, SYS_nfsservctl, SYS_ptrace,
+	SYS_sethostname, SYS_setdomainname, SYS_nfsservctl, SYS_ptrace, SYS_open_tree_attr,
 };
 static const int RECORDED[] = {
 	SYS_execve, SYS_execveat, SYS_creat, SYS_openat2, SYS_unlink, SYS_unlinkat, SYS_rename, SYS_renameat, SYS_renameat2,
@@ -61,8 +70,18 @@ static const int RECORDED[] = {
 	SYS_chmod, SYS_fchmod, SYS_fchmodat, SYS_chown, SYS_fchown, SYS_lchown, SYS_fchownat, SYS_truncate, SYS_ftruncate,
 	SYS_connect, SYS_bind, SYS_listen, SYS_sendmsg, SYS_sendmmsg, SYS_memfd_create, SYS_kill, SYS_tkill, SYS_tgkill,
 	SYS_setuid, SYS_setgid, SYS_setreuid, SYS_setregid, SYS_setresuid, SYS_setresgid, SYS_setsid, SYS_pidfd_send_signal,
-	SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo,
+	SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_semget, SYS_msgget, SYS_mq_open, SYS_capset, SYS_setgroups, SYS_personality,
+	SYS_adjtimex, SYS_clock_adjtime, SYS_setxattr, SYS_lsetxattr, SYS_fsetxattr,
 };
+/* Input for somebody else's terminal, line disciplines (kernel modules are loaded for them), routes and interfaces of a network
+ * that is not the sample's to change, the way from a namespace to the one it was made in. */
+static const unsigned IOCTLS[] = { TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD, SIOCADDRT, SIOCDELRT, SIOCSIFFLAGS, SIOCSIFADDR,
+	SIOCSIFHWADDR, NS_GET_USERNS, NS_GET_PARENT };
+static const unsigned PRCTLS[] = { PR_SET_NAME, PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_SECUREBITS, PR_SET_MM,
+	PR_SET_CHILD_SUBREAPER, PR_CAP_AMBIENT, PR_SET_PTRACER, PR_SET_SYSCALL_USER_DISPATCH,
+	PR_GET_SECCOMP, PR_GET_NO_NEW_PRIVS, PR_SET_NO_NEW_PRIVS };   /* the last three: for disguise.c */
+/* The first argument is a process, and who has its user number may change it: so may the sample with its own init. */
+static const int AT_PROCESS[] = { SYS_sched_setscheduler, SYS_sched_setparam, SYS_sched_setattr, SYS_sched_setaffinity, SYS_prlimit64 };
 
 static void put(struct program *p, struct sock_filter f)
 {
@@ -97,6 +116,23 @@ static void on_bits(struct program *p, int nr, unsigned arg, unsigned bits, unsi
 	RETURN(otherwise);
 }
 
+/* The same, the argument one of some values; with none of them, the rules that follow are asked. */
+static void on_values(struct program *p, int nr, unsigned arg, const unsigned *value, unsigned char n, unsigned then)
+{
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)nr, 0, (unsigned char)(n + 4));
+	LOAD_ARG(arg);
+	for (unsigned char i = 0; i < n; i++)
+		JUMP(BPF_JMP | BPF_JEQ | BPF_K, value[i], (unsigned char)(n - i), 0);
+	JUMP(BPF_JMP | BPF_JA, 1, 0, 0);
+	RETURN(then);
+	LOAD(nr);
+}
+
+static void on_one(struct program *p, int nr, unsigned arg, unsigned value, unsigned then)
+{
+	on_values(p, nr, arg, &value, 1, then);
+}
+
 static void on_value(struct program *p, int nr, unsigned arg, unsigned value, unsigned then, unsigned otherwise)
 {
 	JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)nr, 0, 4);
@@ -106,10 +142,38 @@ static void on_value(struct program *p, int nr, unsigned arg, unsigned value, un
 	RETURN(otherwise);
 }
 
+/* What would change the warden from inside: its limits (one of processor time kills it, one of file size ends the record), its
+ * turn at the processor. */
+static void warden(struct program *p, bool traced)
+{
+	for (size_t i = 0; i < sizeof AT_PROCESS / sizeof *AT_PROCESS; i++)
+		on_one(p, AT_PROCESS[i], 0, INIT, deny(traced));
+	on_one(p, SYS_setpriority, 1, INIT, deny(traced));
+	on_one(p, SYS_setpriority, 0, PRIO_USER, deny(traced));
+	on_one(p, SYS_ioprio_set, 1, INIT, deny(traced));
+	on_one(p, SYS_ioprio_set, 0, IOPRIO_WHO_USER, deny(traced));
+}
+
+/* A machine may hand cores to a program of its own, outside of the garden, unless this limit is 1, see core(5): it stays, and whoever
+ * sets it is told that it did. */
+static void cores(struct program *p)
+{
+	on_one(p, SYS_setrlimit, 0, RLIMIT_CORE, SECCOMP_RET_ERRNO);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prlimit64, 0, 8);
+	LOAD_ARG(1);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, RLIMIT_CORE, 0, 5);
+	LOAD_ARG(2);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 2);
+	LOAD_ARG_HIGH(2);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+	RETURN(SECCOMP_RET_ERRNO);
+	RETURN(SECCOMP_RET_ALLOW);
+}
+
 /* Sockets of kinds that a network namespace closes in: AF_VSOCK would reach the machine's own host. */
 static void sockets(struct program *p, int nr, bool traced)
 {
-	JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)nr, 0, 17);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)nr, 0, 18);
 	LOAD_ARG(0);
 	JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 0, 1);
 	RETURN(SECCOMP_RET_ALLOW);
@@ -117,13 +181,15 @@ static void sockets(struct program *p, int nr, bool traced)
 	RETURN(note(traced));
 	JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 0, 3);
 	LOAD_ARG(2);
-	JUMP(BPF_JMP | BPF_JEQ | BPF_K, NETLINK_ROUTE, 6, 0);
-	JUMP(BPF_JMP | BPF_JEQ | BPF_K, NETLINK_SOCK_DIAG, 5, 6);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, NETLINK_ROUTE, 7, 0);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, NETLINK_SOCK_DIAG, 6, 7);
 	JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 1, 0);
-	JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 4);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 5);
 	LOAD_ARG(1);
 	STMT(BPF_ALU | BPF_AND | BPF_K, 0xf);
-	JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCK_RAW, 2, 0);
+	/* The latter is how AF_PACKET was asked for once. */
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCK_RAW, 3, 0);
+	JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCK_PACKET, 2, 0);
 	RETURN(SECCOMP_RET_ALLOW);
 	RETURN(deny(traced));
 	RETURN(note(traced));
@@ -138,18 +204,6 @@ static void opens(struct program *p, int nr, unsigned arg, bool traced)
 	RETURN(note(traced));
 	JUMP(BPF_JMP | BPF_JSET | BPF_K, O_DIRECTORY | O_PATH, 1, 0);
 	RETURN(traced ? SECCOMP_RET_TRACE | FILTER_READ : SECCOMP_RET_ALLOW);
-	RETURN(SECCOMP_RET_ALLOW);
-}
-
-static void prctls(struct program *p, bool traced)
-{
-	JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 7);
-	LOAD_ARG(0);
-	JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_NAME, 3, 0);
-	JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_GET_SECCOMP, 2, 0);
-	JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_GET_NO_NEW_PRIVS, 1, 0);
-	JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_NO_NEW_PRIVS, 0, 1);
-	RETURN(note(traced));
 	RETURN(SECCOMP_RET_ALLOW);
 }
 
@@ -236,12 +290,15 @@ static void build(struct program *p, bool traced, uint64_t bend)
 	/* Each fork is looked at, for the limit and for flags that would get it out of the tracer's sight. */
 	on_bits(p, SYS_clone, 0, spaces & ~0x80u, deny(traced), note(traced));
 	on_bits(p, SYS_unshare, 0, spaces, deny(traced), SECCOMP_RET_ALLOW);
-	prctls(p, traced);
-	on_bits(p, SYS_seccomp, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW);
-	on_value(p, SYS_ioctl, 1, TIOCSTI, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW);
+	on_values(p, SYS_prctl, 0, PRCTLS, sizeof PRCTLS / sizeof *PRCTLS, note(traced));
+	/* Whoever has a listener may let calls pass by the tracer. */
+	on_bits(p, SYS_seccomp, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER, deny(traced), note(traced));
+	on_values(p, SYS_ioctl, 1, IOCTLS, sizeof IOCTLS / sizeof *IOCTLS, deny(traced));
+	warden(p, traced);
+	cores(p);
 	/* Its flags stand in memory, where no filter sees them; without it libc falls back to clone. */
 	JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1);
-	RETURN(SECCOMP_RET_ERRNO | ENOSYS);
+	RETURN(traced ? deny(traced) : SECCOMP_RET_ERRNO | ENOSYS);
 	sockets(p, SYS_socket, traced);
 	sockets(p, SYS_socketpair, traced);
 	/* sendto with an address. */
@@ -278,4 +335,40 @@ int filter_enter(bool traced, uint64_t bend)
 		return ENOSPC;
 	f.len = p.n;
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &f) ? errno : 0;
+}
+
+unsigned filter_says(const struct seccomp_data *d, uint64_t bend)
+{
+	static struct program p;
+	uint32_t a = 0;
+
+	if (p.n == 0)
+		build(&p, true, bend);
+	for (unsigned i = 0; i < p.n; i++) {
+		const struct sock_filter *f = &p.code[i];
+
+		switch (f->code) {
+		case BPF_LD | BPF_W | BPF_ABS:
+			memcpy(&a, (const char *)d + f->k, sizeof a);
+			break;
+		case BPF_ALU | BPF_AND | BPF_K:
+			a &= f->k;
+			break;
+		case BPF_JMP | BPF_JA:
+			i += f->k;
+			break;
+		case BPF_JMP | BPF_JEQ | BPF_K:
+			i += a == f->k ? f->jt : f->jf;
+			break;
+		case BPF_JMP | BPF_JGE | BPF_K:
+			i += a >= f->k ? f->jt : f->jf;
+			break;
+		case BPF_JMP | BPF_JSET | BPF_K:
+			i += a & f->k ? f->jt : f->jf;
+			break;
+		default:
+			return f->k;
+		}
+	}
+	return SECCOMP_RET_KILL_PROCESS;
 }

@@ -214,6 +214,10 @@ int rights_forgo(void);                    /* no program that is started from he
 int rights_none(unsigned uid, unsigned gid);   /* and neither have we, as that user */
 enum { FILTER_RECORD = 1, FILTER_DENY = 2, FILTER_BEND = 4, FILTER_READ = 8 };
 int filter_enter(bool traced, uint64_t bend);   /* 0 or errno */
+/* What the filter of a traced run answers to a call, worked out here: the kernel's word of it carries the value of whichever filter
+ * came last, and a sample may add its own. */
+struct seccomp_data;
+unsigned filter_says(const struct seccomp_data *d, uint64_t bend);
 
 /* ---- record.c: events and dumps on their way to the tool ---- */
 
@@ -322,6 +326,11 @@ enum calls_do { CALLS_GO, CALLS_AWAIT, CALLS_DENY, CALLS_FAKE };
 enum calls_do calls_entry(struct record *r, struct task *t, bool deny, long *result);
 void calls_exit(struct record *r, struct task *t, int64_t result);
 const char *calls_errno(int error);       /* "EACCES" */
+
+/* ---- notable.c: calls that are let through and said by name ---- */
+
+bool notable_call(struct task *t);         /* sets t->pending and pending_name; false: of no interest */
+const char *notable_ioctl(uint64_t request);   /* "TIOCSTI"; NULL: not one that the filter refuses */
 
 /* ---- tracee.c: reading what belongs to a traced process ---- */
 

@@ -105,7 +105,8 @@ struct run {
  * "memory" address, size, how ("mmap","mprotect","memfd","sweep"), sha256, dump_at, dump_size (of the bytes taken and of
  * their place in r->dumps; the same bytes are kept once) | "memfd" name | "name" name
  * (PR_SET_NAME) | "ptrace" request | "kill" target, signal (another process), service (its name, when it is one of the machine's) |
- * "setuid"/"setgid"/"setsid" id | "chroot"... and every other call that the garden refuses: "denied" syscall | "sleep" call, seconds, times
+ * "setuid"/"setgid"/"setsid" id | "chroot"... and every other call that the garden refuses: "denied" syscall, request (of ioctl) |
+ * "call" syscall (let through, and of interest: prctl's option for prctl) | "setxattr" path, name | "sleep" call, seconds, times
  * (waits that bent time cut short: seconds of them all, times how many; written where the process does its next thing, "t" is the first
  * one's) | "limit" what.
  * "error":"EACCES" is there when the call failed. pids are those inside. A string that could not be read is

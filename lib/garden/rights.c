@@ -79,7 +79,8 @@ int rights_drop(const struct rights *r)
 	uint64_t keep = r->beside ? BESIDE : SAMPLE;
 	int rc;
 
-	if ((rc = limit(RLIMIT_CORE, 0)) || (rc = limit(RLIMIT_AS, r->memory)) || (rc = limit(RLIMIT_FSIZE, r->file)) ||
+	/* 1, not 0: a program that the machine hands cores to is started for 0 as well, see core(5). */
+	if ((rc = limit(RLIMIT_CORE, 1)) || (rc = limit(RLIMIT_AS, r->memory)) || (rc = limit(RLIMIT_FSIZE, r->file)) ||
 	    (rc = limit(RLIMIT_NOFILE, 1024)) || (rc = limit(RLIMIT_MEMLOCK, 64 * KIB)) || (rc = limit(RLIMIT_MSGQUEUE, 64 * KIB)) ||
 	    (rc = limit(RLIMIT_SIGPENDING, 1024)))
 		return rc;

@@ -1,6 +1,7 @@
 #include "garden/bend.h"
 
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -156,22 +157,32 @@ static bool may_fork(struct tracer *t, const struct task *k)
 static void at_seccomp(struct tracer *t, struct task *k)
 {
 	struct __ptrace_syscall_info info;
+	struct seccomp_data d;
 	long result = 0;
 	enum calls_do what;
+	unsigned says;
 
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, k->tid, (void *)sizeof info, &info) <= 0 || info.op != PTRACE_SYSCALL_INFO_SECCOMP) {
 		go_on(k, false, 0);
 		return;
 	}
 	k->nr = (long)info.seccomp.nr;
+	d = (struct seccomp_data){ .nr = (int)k->nr, .arch = info.arch, .instruction_pointer = info.instruction_pointer };
 	for (int i = 0; i < 6; i++)
-		k->arg[i] = info.seccomp.args[i];
-	if ((k->nr == SYS_fork || k->nr == SYS_vfork || k->nr == SYS_clone) && !(info.seccomp.ret_data & FILTER_DENY)) {
+		d.args[i] = k->arg[i] = info.seccomp.args[i];
+	says = filter_says(&d, t->bend ? t->bend->magic : 0);
+	if ((says & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_TRACE) {
+		/* The sample's own filter asks for a tracer of its own, which it can't have. */
+		tracer_skip(k, -ENOSYS);
+		go_on(k, false, 0);
+		return;
+	}
+	if ((k->nr == SYS_fork || k->nr == SYS_vfork || k->nr == SYS_clone) && !(says & FILTER_DENY)) {
 		may_fork(t, k);
 		go_on(k, false, 0);
 		return;
 	}
-	if (t->bend && info.seccomp.ret_data & FILTER_BEND) {
+	if (t->bend && says & FILTER_BEND) {
 		what = bend_entry(t->bend, k, &result);
 		if (what == CALLS_FAKE)
 			tracer_skip(k, result);
@@ -181,7 +192,7 @@ static void at_seccomp(struct tracer *t, struct task *k)
 		return;
 	}
 	/* What openat2 opens for stands in memory, so no filter tells its readings apart. */
-	if (info.seccomp.ret_data & FILTER_READ || k->nr == SYS_openat2) {
+	if (says & FILTER_READ || k->nr == SYS_openat2) {
 		k->awaits_exit = disguise_open(t->bend, k);
 		if (k->awaits_exit || k->nr != SYS_openat2) {
 			go_on(k, k->awaits_exit, 0);
@@ -191,7 +202,7 @@ static void at_seccomp(struct tracer *t, struct task *k)
 	/* Code in memory dies with an exec: taken before. */
 	if ((k->nr == SYS_execve || k->nr == SYS_execveat) && k->code_memory)
 		memory_sweep(t->record, k);
-	what = calls_entry(t->record, k, (info.seccomp.ret_data & FILTER_DENY) != 0, &result);
+	what = calls_entry(t->record, k, (says & FILTER_DENY) != 0, &result);
 	if (what == CALLS_DENY || what == CALLS_FAKE)
 		tracer_skip(k, result);
 	k->awaits_exit = what == CALLS_AWAIT;

@@ -171,7 +171,7 @@ static void test_escapes(bool traced)
 	static const char *const REFUSED[] = { "mount EPERM", "umount EPERM", "pivot_root EPERM", "chroot EPERM", "unshare EPERM",
 		"clone EPERM", "clone3 ENOSYS", "setns EPERM", "bpf EPERM", "io_uring EPERM", "keyctl EPERM", "userfaultfd EPERM",
 		"perf EPERM", "module EPERM", "kexec EPERM", "reboot EPERM", "handle EPERM", "vsock EPERM", "alg EPERM",
-		"listener EPERM", "ptrace EPERM", "readv EPERM", "time EPERM", "core_pattern E", "mem EACCES", "root EACCES",
+		"listener EPERM", "ptrace EPERM", "readv EPERM", "time EPERM", "core_pattern E", "mem EROFS", "root EACCES",
 		"kcore E", "mknod EPERM" };
 	json_t *events = traced ? json_array() : NULL;
 	struct run r = trial("escapes", 10, events);
