@@ -377,12 +377,12 @@ _Noreturn void warden_main(int sock, int niceness, struct machine *m);   /* nice
 
 /* ---- table.c: what the warden sees of its processes ---- */
 
-struct table_sum { unsigned processes, tasks; uint64_t resident; bool busy; };
+struct table_sum { unsigned processes, tasks, zombies; uint64_t resident; bool busy; };
 /* Of all processes but our own init and the services that the run found there. */
 void table_sum(const struct services *v, struct table_sum *s, uint64_t *ticks);   /* *ticks: processor time of all, to compare; busy: one runs */
 json_t *table_list(const struct services *v);
 bool table_others(const struct services *v);            /* one is there, be it dead and not waited for */
 void table_machine(uint64_t *shared, bool *scarce);     /* shared memory of this machine, whoever's; little is left */
-uint64_t table_memfds(void);                             /* bytes of memory files that our processes have open */
+uint64_t table_shared(void);                             /* bytes of memory files and nameless shared memory of our processes */
 
 #endif

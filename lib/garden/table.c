@@ -85,8 +85,12 @@ void table_sum(const struct services *v, struct table_sum *s, uint64_t *ticks)
 
 	*s = (struct table_sum){ 0 };
 	while (d && (entry = readdir(d))) {
-		if (!counts(entry->d_name, v) || !read_stat(entry->d_name, &line) || line.state == 'Z' || line.state == 'X')
+		if (!counts(entry->d_name, v) || !read_stat(entry->d_name, &line))
 			continue;
+		if (line.state == 'Z' || line.state == 'X') {
+			s->zombies++;
+			continue;
+		}
 		s->processes++;
 		s->tasks += line.threads;
 		s->resident += line.pages * 4096;
@@ -155,12 +159,52 @@ void table_machine(uint64_t *shared, bool *scarce)
 	buf_free(&b);
 }
 
-uint64_t table_memfds(void)
+#define SEEN 1024u
+
+struct seen { unsigned long inode[SEEN]; size_t count; };
+
+static bool first_seen(struct seen *s, unsigned long inode)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->inode[i] == inode)
+			return false;
+	if (s->count < SEEN)
+		s->inode[s->count++] = inode;
+	return true;
+}
+
+/* Shared memory without a name, and memory files that are mapped only: by its size, since who touched it may be gone. */
+static uint64_t mapped(const char *pid, struct seen *seen)
+{
+	struct buf b = { 0 };
+	char path[300], *line, *rest;
+	uint64_t total = 0;
+
+	snprintf(path, sizeof path, "/proc/%.200s/maps", pid);
+	if (io_slurp_at(AT_FDCWD, path, CAP_SLURP, &b) <= 0) {
+		buf_free(&b);
+		return 0;
+	}
+	for (line = strtok_r((char *)b.p, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		unsigned long start, end, inode;
+		char flags[5], *p;
+
+		start = strtoul(line, &p, 16);
+		end = *p == '-' ? strtoul(p + 1, &p, 16) : 0;
+		if (end <= start || sscanf(p, " %4s %*s %*s %lu", flags, &inode) != 2 || flags[3] != 's' || !strstr(p, " (deleted)"))
+			continue;
+		if (first_seen(seen, inode))
+			total += end - start;
+	}
+	buf_free(&b);
+	return total;
+}
+
+uint64_t table_shared(void)
 {
 	DIR *d = opendir("/proc"), *fds;
 	struct dirent *entry, *fd;
-	ino_t seen[1024];
-	size_t count = 0;
+	struct seen seen = { .count = 0 };
 	uint64_t total = 0;
 
 	while (d && (entry = readdir(d))) {
@@ -168,23 +212,20 @@ uint64_t table_memfds(void)
 
 		snprintf(path, sizeof path, "/proc/%.200s/fd", entry->d_name);
 		fds = is_pid(entry->d_name) ? opendir(path) : NULL;
-		while (fds && (fd = readdir(fds)) && count < sizeof seen / sizeof *seen) {
+		while (fds && (fd = readdir(fds)) && seen.count < SEEN) {
 			char target[16];
 			ssize_t n = readlinkat(dirfd(fds), fd->d_name, target, sizeof target);
 			struct stat st;
-			size_t i = 0;
 
 			if (n < 7 || memcmp(target, "/memfd:", 7) || fstatat(dirfd(fds), fd->d_name, &st, 0))
 				continue;
-			while (i < count && seen[i] != st.st_ino)
-				i++;
-			if (i == count) {
-				seen[count++] = st.st_ino;
+			if (first_seen(&seen, st.st_ino))
 				total += (uint64_t)st.st_blocks * 512;
-			}
 		}
 		if (fds)
 			closedir(fds);
+		if (is_pid(entry->d_name))
+			total += mapped(entry->d_name, &seen);
 	}
 	if (d)
 		closedir(d);

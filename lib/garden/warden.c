@@ -15,6 +15,7 @@
 #define BATCH 512             /* results of waitpid before anything else is looked at */
 #define INSISTS 200u          /* refused forks after which a run is ended */
 #define KILL_MS 3000
+#define ZOMBIES 1024u         /* each is a process number of the machine; an honest shell waits for what it starts */
 
 struct warden {
 	int sock, signals, null, niceness;
@@ -148,9 +149,10 @@ static void watch(struct warden *w)
 		w->limit_memory = true;
 	/* Memory files are nobody's resident memory. Others on this machine use shared memory as well: ours is looked for
 	 * when there is much more of it, and assumed to be ours only when there is hardly any memory left. */
-	if (shared > w->shared + w->memory && (scarce || table_memfds() > w->memory))
+	if (shared > w->shared + w->memory && (scarce || table_shared() > w->memory))
 		w->limit_memory = true;
-	if ((w->tracer && tracer_refused(w->tracer) >= INSISTS) || s.processes > w->processes + 8 || s.tasks > w->processes * 8 + 64)
+	if ((w->tracer && tracer_refused(w->tracer) >= INSISTS) || s.processes > w->processes + 8 ||
+	    s.zombies > ZOMBIES || s.tasks > w->processes * 8 + 64)
 		w->limit_processes = true;
 	if (now >= w->deadline)
 		w->timed_out = true;

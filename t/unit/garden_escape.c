@@ -1,0 +1,523 @@
+/*
+ * The escape suite: each attempt of testdata/garden/escape*.c in a world, as root, as root untraced, and as an ordinary user. Of
+ * each: nothing outside has changed, from inside it looks stopped (or the run was ended for a limit), and the record names it.
+ */
+#include "base/base.h"
+#include "garden/garden.h"
+#include "unit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <mqueue.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/msg.h>
+#include <sys/resource.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NOBODY 65534
+#define KEY 0x4d555353
+#define SECRET "not for samples\n"
+
+/* ---- canaries: what stands outside ---- */
+
+static struct {
+	char folder[80], name[40], pid[16], port[16];
+	int tcp, udp, file_socket, abstract, fifo, process, semaphore, queue;
+	mqd_t mq;
+	struct stat full, null, file;
+} out = { .tcp = -1, .udp = -1, .file_socket = -1, .abstract = -1, .fifo = -1 };
+
+static char *in_folder(const char *name)
+{
+	return buf_printf("%s/%s", out.folder, name);
+}
+
+static void make(const char *name, mode_t mode, const char *text)
+{
+	char *path = in_folder(name);
+	int fd = -1;
+
+	if (S_ISDIR(mode))
+		mkdir(path, mode & 07777);
+	else if (S_ISREG(mode) || !mode)
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	else if (mknod(path, mode, makedev(1, 3)))
+		printf("# no %s\n", path);
+	if (fd >= 0 && io_write(fd, text, strlen(text)))
+		printf("# cannot write %s\n", path);
+	io_close(&fd);
+	chmod(path, mode & 07777);
+	free(path);
+}
+
+static int unix_listener(const void *name, size_t n)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	memcpy(a.sun_path, name, n);
+	if (bind(s, (void *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) || listen(s, 4))
+		printf("# a socket: %s\n", strerror(errno));
+	return s;
+}
+
+static void listeners(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t n = sizeof a;
+	char abstract[70] = "", *path = in_folder("shown/socket");
+
+	out.tcp = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	out.udp = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (bind(out.tcp, (void *)&a, sizeof a) || listen(out.tcp, 4) || getsockname(out.tcp, (void *)&a, &n) || bind(out.udp, (void *)&a, sizeof a))
+		printf("# a listener: %s\n", strerror(errno));
+	snprintf(out.port, sizeof out.port, "%d", ntohs(a.sin_port));
+	out.file_socket = unix_listener(path, strlen(path));
+	chmod(path, 0666);
+	free(path);
+	snprintf(abstract + 1, sizeof abstract - 1, "%s", out.name);
+	out.abstract = unix_listener(abstract, 1 + strlen(out.name));
+}
+
+static void shared_objects(void)
+{
+	char name[70];
+	struct mq_attr a = { .mq_maxmsg = 1, .mq_msgsize = 8 };
+	int fd;
+
+	out.semaphore = semget(KEY, 1, IPC_CREAT | 0666);
+	out.queue = msgget(KEY, IPC_CREAT | 0666);
+	snprintf(name, sizeof name, "/%s", out.name);
+	out.mq = mq_open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0666, &a);
+	fd = shm_open(name, O_RDWR | O_CREAT, 0666);
+	if (fd >= 0 && io_write(fd, SECRET, strlen(SECRET)))
+		printf("# shared memory: %s\n", strerror(errno));
+	io_close(&fd);
+}
+
+static bool canaries(void)
+{
+	char *path;
+
+	snprintf(out.name, sizeof out.name, "muss-escape-%d", (int)getpid());
+	/* What stands in /var/lib is in every world. */
+	snprintf(out.folder, sizeof out.folder, "%s/%s", geteuid() == 0 ? "/var/lib" : "/tmp", out.name);
+	if (mkdir(out.folder, 0755))
+		return false;
+	make("shown", S_IFDIR | 0755, NULL);
+	make("hidden", S_IFDIR | 0755, NULL);
+	make("hidden/secret", S_IFREG | 0666, SECRET);
+	make("shown/file", S_IFREG | 0666, SECRET);
+	make("shown/fifo", S_IFIFO | 0666, NULL);
+	if (geteuid() == 0)
+		make("shown/null", S_IFCHR | 0666, NULL);
+	path = in_folder("shown/fifo");
+	out.fifo = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	free(path);
+	listeners();
+	shared_objects();
+	out.process = fork();
+	if (out.process == 0)
+		for (;;)
+			pause();
+	snprintf(out.pid, sizeof out.pid, "%d", out.process);
+	path = in_folder("shown/file");
+	stat(path, &out.file);
+	free(path);
+	stat("/dev/full", &out.full);
+	stat("/dev/null", &out.null);
+	return out.process > 0;
+}
+
+static bool same(const struct stat *a, const struct stat *b)
+{
+	return a->st_mode == b->st_mode && a->st_uid == b->st_uid && a->st_gid == b->st_gid && a->st_ino == b->st_ino &&
+		a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+static bool says(const char *name)
+{
+	char *path = in_folder(name);
+	struct buf b = { 0 };
+	bool good = io_slurp_at(AT_FDCWD, path, 4096, &b) > 0 && !strcmp(buf_str(&b), SECRET);
+
+	buf_free(&b);
+	free(path);
+	return good;
+}
+
+/* NULL: all is as it was; or what is not. */
+static const char *touched(void)
+{
+	char byte, *path = in_folder("shown/file");
+	struct stat st, full, null;
+	bool moved = stat(path, &st) || !same(&st, &out.file);
+
+	free(path);
+	if (moved || !says("shown/file") || !says("hidden/secret"))
+		return "a file";
+	if (accept(out.tcp, NULL, NULL) >= 0 || accept(out.file_socket, NULL, NULL) >= 0 || accept(out.abstract, NULL, NULL) >= 0)
+		return "a listener";
+	if (recv(out.udp, &byte, 1, 0) >= 0 || read(out.fifo, &byte, 1) > 0)
+		return "a datagram or a pipe";
+	if ((kill(out.process, 0) && errno == ESRCH) || waitpid(out.process, NULL, WNOHANG) > 0)
+		return "a process";
+	if (stat("/dev/full", &full) || !same(&full, &out.full) || stat("/dev/null", &null) || !same(&null, &out.null))
+		return "a device file";
+	return NULL;
+}
+
+static void canaries_end(void)
+{
+	char name[70];
+	struct err e;
+	int *fds[] = { &out.tcp, &out.udp, &out.file_socket, &out.abstract, &out.fifo };
+
+	snprintf(name, sizeof name, "/%s", out.name);
+	shm_unlink(name);
+	mq_close(out.mq);
+	mq_unlink(name);
+	semctl(out.semaphore, 0, IPC_RMID);
+	msgctl(out.queue, IPC_RMID, NULL);
+	kill(out.process, SIGKILL);
+	waitpid(out.process, NULL, 0);
+	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+		io_close(fds[i]);
+	io_rmtree(AT_FDCWD, out.folder, &e);
+}
+
+/* ---- attempts ---- */
+
+struct attempt { char *name, *kind, *record, *what; bool user; };
+static struct attempt *attempts;
+static size_t count;
+
+static int command(const char *const *argv, struct buf *text)
+{
+	struct err e = { 0 };
+	struct spawn s = { .argv = argv, .in = -1, .out = memfd_create("out", MFD_CLOEXEC), .errfd = -1 };
+	int rc = spawn_start(&s, &e) ? -1 : spawn_wait(&s, 60000, &e);
+
+	if (rc == 0 && text && lseek(s.out, 0, SEEK_SET) == 0 && io_slurp(s.out, MIB, text, "output", &e))
+		rc = -1;
+	close(s.out);
+	return rc;
+}
+
+/* Compiles the program, asks it for its table; the program, open. */
+static int learn(void)
+{
+	char path[] = "/tmp/muss-escape-XXXXXX", *line, *rest = NULL;
+	int fd = mkstemp(path), program;
+	const char *cc[] = { "sh", "-c", "cc -O1 -w -static -pthread -o \"$0\" testdata/garden/escape*.c", path, NULL }, *list[] = { path, "--list", NULL };
+	static struct buf text;
+
+	close(fd);
+	if (command(cc, NULL) || chmod(path, 0755) || command(list, &text)) {
+		unlink(path);
+		return -1;
+	}
+	for (line = strtok_r((char *)text.p, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		struct attempt a = { 0 };
+		char *user;
+
+		a.name = strsep(&line, "\t");
+		a.kind = strsep(&line, "\t");
+		a.record = strsep(&line, "\t");
+		user = strsep(&line, "\t");
+		a.what = line;
+		a.user = user && *user == '1';
+		attempts = buf_realloc(attempts, count + 1, sizeof *attempts);
+		attempts[count++] = a;
+	}
+	program = open(path, O_RDONLY | O_CLOEXEC);
+	unlink(path);
+	return program;
+}
+
+static struct world *world;
+static int program;
+
+static bool fresh_world(void)
+{
+	struct err e = { 0 };
+	char *hidden = in_folder("hidden");
+	const char *hide[] = { hidden, NULL };
+	struct world_options o = { .size_bytes = 64 * MIB, .hide = hide };
+
+	world_close(world);
+	world = world_open(&o, &e);
+	free(hidden);
+	if (world && world_put(world, "/opt/escape", 0755, program, &e) == 0 && world_put(world, "/opt/escape-suid", 04755, program, &e) == 0)
+		return true;
+	printf("# no world: %s\n", e.msg);
+	return false;
+}
+
+static bool value_fits(const json_t *v, const char *want)
+{
+	char number[32], abstract[70];
+	const char *s = json_string_value(v);
+
+	if (json_is_integer(v)) {
+		snprintf(number, sizeof number, "%lld", (long long)json_integer_value(v));
+		s = number;
+	}
+	if (!s)
+		return false;
+	snprintf(abstract, sizeof abstract, "@%s", out.name);
+	if (!strcmp(want, "@pid"))
+		return !strcmp(s, out.pid);
+	if (!strcmp(want, "@abstract"))
+		return !strcmp(s, abstract);
+	return *want == '@' ? strstr(s, want + 1) != NULL : !strcmp(s, want);
+}
+
+static bool one_recorded(const struct run *r, const char *want)
+{
+	const char *colon = strchr(want, ':'), *key;
+	char event[32];
+	json_t *o, *v;
+	size_t i;
+
+	if (!strcmp(want, "-"))
+		return true;
+	if (*want == '=')
+		return !strcmp(want, "=memory") ? r->limit_memory : !strcmp(want, "=processes") ? r->limit_processes :
+			!strcmp(want, "=time") ? r->timed_out : r->limit_events;
+	if (!colon)
+		return false;
+	snprintf(event, sizeof event, "%.*s", (int)(colon - want), want);
+	json_array_foreach(r->events, i, o) {
+		if (strcmp(jsonio_str(o, "event"), event))
+			continue;
+		json_object_foreach(o, key, v)
+			if (strcmp(key, "event") && value_fits(v, colon + 1))
+				return true;
+	}
+	return false;
+}
+
+static bool recorded(const struct run *r, const char *record)
+{
+	char *all = buf_strdup(record), *rest, *one;
+	bool good = false;
+
+	for (one = strtok_r(all, "|", &rest); one && !good; one = strtok_r(NULL, "|", &rest))
+		good = one_recorded(r, one);
+	free(all);
+	return good;
+}
+
+/* Control characters would reach a terminal. */
+static bool plain(const json_t *j)
+{
+	struct buf b = { 0 };
+	bool good = true;
+
+	jsonio_dump_line(j, &b);
+	for (size_t i = 0; i + 1 < b.len; i++)
+		good = good && b.p[i] >= 0x20 && b.p[i] != 0x7f;
+	buf_free(&b);
+	return good;
+}
+
+static void read_output(int fd, struct buf *text)
+{
+	struct err e;
+
+	buf_clear(text);
+	if (lseek(fd, 0, SEEK_SET) || io_slurp(fd, MIB, text, "output", &e))
+		buf_adds(text, "(much output)");
+	close(fd);
+}
+
+static bool judge(const struct attempt *a, const struct run *r, struct buf *text, const char *as)
+{
+	const char *said = buf_str(text), *hit = touched();
+	bool killed = r->timed_out || r->limit_memory || r->limit_processes;
+	bool stopped = !strstr(said, "ESCAPED") && (killed || (strstr(said, "stopped") && r->status == 0));
+	bool named = !r->events || (recorded(r, a->record) && plain(r->events));
+	char name[200];
+
+	snprintf(name, sizeof name, "%s: %s: %s", as, a->name, a->what);
+	if (OK(!hit && stopped && named, name))
+		return true;
+	printf("# status %d%s%s%s, %.2f s\n", r->status, r->timed_out ? ", time" : "", r->limit_memory ? ", memory" : "",
+	       r->limit_processes ? ", processes" : "", r->elapsed);
+	if (hit)
+		printf("# touched outside: %s\n", hit);
+	if (!stopped)
+		for (char *line = strtok((char *)text->p, "\n"); line; line = strtok(NULL, "\n"))
+			printf("# %s\n", err_q(line));
+	if (!named)
+		printf("# not recorded: %s\n", a->record);
+	for (size_t i = 0; !named && r->events && i < 12 && i < json_array_size(r->events); i++) {
+		struct buf b = { 0 };
+
+		jsonio_dump_line(json_array_get(r->events, i), &b);
+		printf("# %s", buf_str(&b));
+		buf_free(&b);
+	}
+	return false;
+}
+
+/* While it goes on, what it has left is walked; none of it may be of /etc, that a folder is a link to at times. */
+static bool walk(const struct attempt *a, const json_t *changes)
+{
+	size_t i;
+	json_t *o;
+
+	json_array_foreach(changes, i, o) {
+		const char *path = jsonio_str(o, "path");
+
+		if (!strcmp(a->name, "swap") && path && strstr(path, "passwd"))
+			return false;
+	}
+	return changes && plain(changes);
+}
+
+static void read_back(const struct attempt *a, struct running *g, const char *as)
+{
+	static const char *const LEFT[] = { "/var/tmp/dropped-link", "/var/tmp/dropped-magic", "/var/tmp/dropped-fifo", "/var/tmp/dropped-socket" };
+	struct err e = { 0 };
+	bool good = true;
+	int fd;
+
+	run_settle(g, 300, 100, &e);
+	for (int i = 0; i < 10; i++) {
+		json_t *changes = world_changes(world, &e);
+
+		good = good && walk(a, changes);
+		json_decref(changes);
+	}
+	for (size_t i = 0; i < sizeof LEFT / sizeof *LEFT; i++) {
+		fd = world_open_file(world, LEFT[i], &e);
+		good = good && fd < 0;
+		io_close(&fd);
+	}
+	OK(good, as);
+}
+
+static void attempt(const struct attempt *a, const char *as, bool traced)
+{
+	const char *argv[] = { "/opt/escape", a->name, out.folder, out.port, out.pid, NULL };
+	struct run r = { .argv = argv, .in = -1, .errfd = -1, .memory_bytes = 256 * MIB, .processes = 20, .events_max = 5000,
+		.seconds = !strcmp(a->record, "=time") ? 1 : 20, .uid = a->user && world_privileged(world) ? 1000 : 0,
+		.events = traced ? json_array() : NULL, .out = memfd_create("out", MFD_CLOEXEC) };
+	static struct buf text;
+	struct err e = { 0 };
+	struct running *g = run_start(world, &r, &e);
+	int rc = -1;
+
+	if (g && !strcmp(a->kind, "read back"))
+		read_back(a, g, "what it left is read back as it is");
+	if (g)
+		rc = run_settle(g, r.seconds * 1000 + 2000, 0, &e);
+	if (g)
+		rc = run_stop(g, &e) || rc < 0 ? -1 : 0;
+	read_output(r.out, &text);
+	if (rc == 0)
+		judge(a, &r, &text, as);
+	else if (!OK(false, a->name))
+		printf("# %s\n", e.msg);
+	if (r.elapsed > 1.5 || rc < 0)
+		printf("# %s: %.1f s\n", a->name, r.elapsed);
+	json_decref(r.events);
+}
+
+static void suite(const char *as, bool traced)
+{
+	int64_t began = clock_mono_ms();
+
+	if (!OK(fresh_world(), "a world for the suite"))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		const char *only = getenv("ONLY");
+
+		if (only && strcmp(only, attempts[i].name))
+			continue;
+		/* What fills a world is not for the next. */
+		if ((!strcmp(attempts[i].kind, "bombs") || !strcmp(attempts[i].kind, "read back")) && !fresh_world())
+			break;
+		attempt(&attempts[i], as, traced);
+	}
+	world_close(world);
+	world = NULL;
+	printf("# %s: %zu attempts, %d ms\n", as, count, (int)(clock_mono_ms() - began));
+}
+
+/* The same by somebody who is nobody on this machine. */
+static void as_nobody(void)
+{
+	int counts[2] = { 0, 0 }, p[2];
+	pid_t pid;
+
+	if (pipe(p))
+		return;
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY))
+			_exit(1);
+		suite("nobody", true);
+		counts[0] = unit_count;
+		counts[1] = unit_failed;
+		fflush(stdout);
+		_exit(write(p[1], counts, sizeof counts) != sizeof counts);
+	}
+	close(p[1]);
+	if (read(p[0], counts, sizeof counts) == sizeof counts) {
+		unit_count = counts[0];
+		unit_failed = counts[1];
+	}
+	OK(counts[0] > 0, "the suite of an ordinary user ends");
+	close(p[0]);
+	waitpid(pid, NULL, 0);
+}
+
+/* Each kind and each attempt stands in the manual. */
+static void in_manual(void)
+{
+	struct buf b = { 0 };
+	struct err e;
+	bool all = io_slurp_path("man/muss-garden.7", MIB, &b, &e) == 0;
+
+	for (size_t i = 0; all && i < count; i++)
+		if (!strstr(buf_str(&b), attempts[i].kind) || !strstr(buf_str(&b), attempts[i].name)) {
+			printf("# %s, %s\n", attempts[i].kind, attempts[i].name);
+			all = false;
+		}
+	OK(all, "the manual has them all");
+	buf_free(&b);
+}
+
+int main(void)
+{
+	msg_init("garden_escape");
+	program = learn();
+	if (!OK(program >= 0 && count >= 60, "the test program compiles, with sixty attempts and more") || !OK(canaries(), "canaries are outside"))
+		return unit_end();
+	in_manual();
+	suite("here", true);
+	if (geteuid() == 0) {
+		suite("untraced", false);
+		as_nobody();
+	}
+	OK(touched() == NULL, "nothing outside has changed");
+	canaries_end();
+	close(program);
+	free(attempts);
+	return unit_end();
+}
