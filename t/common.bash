@@ -49,3 +49,16 @@ fails() {
 		return 1
 	fi
 }
+
+# case_of FILE PATH: a case with that one piece of code, worth running.
+case_of() (
+	sha=$(sha256sum <"$1" | cut -c1-64)
+	mkdir -p "$TMP/c/code/$sha"
+	cd "$TMP/c" || exit
+	printf '{"format":"muss-case/1","id":"%032d","time":"2026-11-22T21:30:00Z","host":{"id":"%032d","name":"t"},"trail":[]}\n' 1 2 >case.json
+	printf '{"sha256":"%s","kind":"file","size":%d,"paths":["%s"],"sightings":[],"signs":[],"score":60}\n' \
+		"$sha" "$(stat -Lc %s "$1")" "$2" >"code/$sha/about.json"
+	cp "$1" "code/$sha/body"
+	sha256sum case.json "code/$sha/about.json" "code/$sha/body" >MANIFEST
+	tar --format=pax --owner=0 --group=0 -cf - case.json "code/$sha/about.json" "code/$sha/body" MANIFEST
+)

@@ -354,6 +354,31 @@ void memory_range(struct record *r, struct task *t, uint64_t start, uint64_t siz
 void memory_sweep(struct record *r, const struct task *t);
 void memory_image(struct record *r, const struct task *t);   /* the executable of a process that runs from a memfd */
 
+/* ---- cgroup.c: limits that the kernel holds, where control groups may be made; version 1 and 2 ---- */
+
+struct cgroup_folder { int fd; unsigned controllers; bool unified; };   /* groups are made in it; a bit a controller */
+struct cgroups {
+	struct cgroup_folder folder[3];
+	unsigned folders, made;      /* none: no groups can be had, the warden's own look at its processes is all there is */
+	char prefix[64];             /* of the names: the keeper's number and when it began, so that another can tell whether it lives */
+	int life;                    /* a pipe that ends with the keeper */
+	pid_t watcher;               /* waits for that, and removes what is left */
+};
+struct cgroup { char name[80]; int procs[3]; unsigned count; int events[2]; };   /* one run's */
+void cgroups_open(struct cgroups *g);      /* removes what dead keepers left, too */
+void cgroups_find(struct cgroups *g, const char *mounts, const char *groups);   /* its first half: texts of /proc/self/{mountinfo,cgroup} */
+void cgroups_close(struct cgroups *g);     /* after the last run */
+/* memory in bytes, files of the world that the run writes included. False: no group, none is left. */
+bool cgroup_make(struct cgroups *g, struct cgroup *c, uint64_t memory, unsigned tasks);
+void cgroup_join(const struct cgroup *c);  /* the calling process */
+void cgroup_events(const struct cgroup *c, uint64_t count[2]);   /* kills for want of memory, refused forks, since it was made */
+void cgroup_leave(struct cgroup *c);       /* closes what it holds open; the group stays */
+void cgroup_drop(const struct cgroups *g, struct cgroup *c);   /* once its processes are gone */
+
+/* ---- sockets.c ---- */
+
+uint64_t sockets_held(void);   /* bytes in the buffers of all sockets of this network namespace */
+
 /* ---- launch.c: from fork to exec ---- */
 
 #define LAUNCH_ARGUMENTS 1024u
@@ -365,6 +390,7 @@ struct launch {
 	bool beside, traced;
 	uint64_t bend;                      /* see struct rights */
 	int in, out, errfd, niceness;
+	const struct cgroup *group;         /* NULL: none */
 };
 /* result: an int with errno's number when exec failed, end of file when it did not. A traced child first sends -1 and waits
  * for a byte in go: then it is to be seized. */
@@ -373,7 +399,8 @@ pid_t launch_child(const struct launch *l, struct launch_pipes *p);
 
 /* ---- warden.c: the init of a run ---- */
 
-_Noreturn void warden_main(int sock, int niceness, struct machine *m);   /* niceness: of what it starts */
+/* niceness and group: of what it starts. */
+_Noreturn void warden_main(int sock, int niceness, struct machine *m, const struct cgroup *group);
 
 /* ---- table.c: what the warden sees of its processes ---- */
 

@@ -84,6 +84,7 @@ struct run {
 	/* set: */
 	int status;               /* of the program: exit code, or 128 + signal; 126, 127: could not be run, see exec_errno */
 	int exec_errno;           /* 0: it ran */
+	bool grouped;             /* the kernel holds memory and processes to the limits as well, by control groups */
 	bool timed_out, limit_memory, limit_processes, limit_events, settled;
 	double elapsed;           /* seconds, real */
 	int64_t skipped_ns;       /* of bent time: how much further the run's clocks went */

@@ -21,9 +21,12 @@ struct keeper {
 	int sock;
 	struct layers layers;
 	struct nodes base;
+	struct cgroups groups;
+	uint64_t size;
 	pid_t table[TABLES];
 	struct machine machine;
 	char **argv;
+	struct cgroup group[TABLES];
 };
 
 static int reply(struct keeper *k, json_t *o, int fd, const char *name, struct err *e)
@@ -84,11 +87,12 @@ static void end_table(struct keeper *k, pid_t pid)
 		/* The kernel lets an init go once nothing is left of its namespace. */
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 			;
+		cgroup_drop(&k->groups, &k->group[i]);
 		k->table[i] = 0;
 	}
 }
 
-static int new_table(struct keeper *k, int sock, struct err *e)
+static int new_table(struct keeper *k, int sock, uint64_t memory, unsigned processes, bool *grouped, struct err *e)
 {
 	unsigned i = 0;
 	int sync[2];
@@ -100,6 +104,8 @@ static int new_table(struct keeper *k, int sock, struct err *e)
 		return err_set(e, EX_TEMPFAIL, "too many runs in one world");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sync))
 		return err_sys(e, "cannot make a socket");
+	/* What it writes into the world is in its account as well. More tasks than the warden allows: the latter says so in time. */
+	*grouped = cgroup_make(&k->groups, &k->group[i], memory + k->size, processes * 8 + 128);
 	pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, NULL, NULL, NULL, NULL);
 	if (pid == 0) {
 		struct err why = { 0 };
@@ -117,11 +123,13 @@ static int new_table(struct keeper *k, int sock, struct err *e)
 			_exit(1);
 		}
 		close(sync[1]);
-		warden_main(sock, niceness, &k->machine);
+		warden_main(sock, niceness, &k->machine, &k->group[i]);
 	}
 	close(sync[1]);
+	cgroup_leave(&k->group[i]);
 	if (pid < 0) {
 		close(sync[0]);
+		cgroup_drop(&k->groups, &k->group[i]);
 		err_sys(e, "no process namespace can be had");
 		e->code = EX_UNAVAILABLE;
 		return -1;
@@ -172,6 +180,8 @@ static int open_world(struct keeper *k, struct message *m, struct err *e)
 
 	if (lower < 0 || size <= 0)
 		return err_set(e, EX_SOFTWARE, "a world without a lower root");
+	k->size = (uint64_t)size;
+	cgroups_open(&k->groups);
 	k->machine.plan = json_incref(json_object_get(m->body, "machine"));
 	k->machine.contents = message_take(m, "contents");
 	if (k->machine.plan)
@@ -233,9 +243,12 @@ static int answer(struct keeper *k, struct message *m, struct err *e)
 	if (!strcmp(what, "table")) {
 		int sock = message_take(m, "sock");
 
-		rc = sock < 0 ? err_set(e, EX_SOFTWARE, "a run without a socket") : new_table(k, sock, e);
+		bool grouped = false;
+
+		rc = sock < 0 ? err_set(e, EX_SOFTWARE, "a run without a socket") :
+			new_table(k, sock, (uint64_t)jsonio_int(m->body, "memory", (json_int_t)GIB), (unsigned)jsonio_int(m->body, "processes", 64), &grouped, e);
 		io_close(&sock);
-		return rc < 0 ? -1 : reply(k, json_pack("{s:i}", "table", rc), -1, NULL, e);
+		return rc < 0 ? -1 : reply(k, json_pack("{s:i, s:b}", "table", rc, "grouped", grouped), -1, NULL, e);
 	}
 	if (!strcmp(what, "end")) {
 		end_table(k, (pid_t)jsonio_int(m->body, "table", 0));
@@ -252,7 +265,7 @@ static int answer(struct keeper *k, struct message *m, struct err *e)
 
 int keeper_main(int argc, char **argv)
 {
-	struct keeper k = { .machine.contents = -1, .argv = argv };
+	struct keeper k = { .machine.contents = -1, .argv = argv, .groups = { .life = -1 } };
 	struct message m;
 	struct err e = { 0 };
 	bool open = false;
@@ -279,5 +292,6 @@ int keeper_main(int argc, char **argv)
 	}
 	for (unsigned i = 0; i < TABLES; i++)
 		end_table(&k, k.table[i]);
+	cgroups_close(&k.groups);
 	_exit(0);
 }

@@ -55,6 +55,8 @@ static _Noreturn void child(const struct launch *l, int result, int go)
 	char c;
 	int rc;
 
+	if (l->group)
+		cgroup_join(l->group);
 	place(l, result, go);
 	for (int s = 1; s < 65; s++)
 		signal(s, SIG_DFL);

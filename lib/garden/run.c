@@ -54,18 +54,22 @@ static json_t *request(const char *what, const struct run *r)
 
 static int open_table(struct running *g, struct err *e)
 {
+	json_t *q = request("table", g->run);
 	struct message m;
 	int pair[2], r;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
+		json_decref(q);
 		return err_sys(e, "cannot make a socket");
+	}
 	g->sock = pair[0];
-	r = message_call(world_socket(g->world), json_pack("{s:s}", "do", "table"),
+	r = message_call(world_socket(g->world), q,
 			 (struct message_fd[]){ { "sock", pair[1] }, { NULL, -1 } }, GARDEN_REPLY_MS, &m, e);
 	close(pair[1]);
 	if (r)
 		return -1;
 	g->table = (int)jsonio_int(m.body, "table", 0);
+	g->run->grouped = jsonio_bool(m.body, "grouped", false);
 	message_free(&m);
 	/* The new init's first word: ready, or why not. */
 	r = message_receive(g->sock, GARDEN_REPLY_MS, &m, e);

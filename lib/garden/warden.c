@@ -15,6 +15,7 @@
 #define BATCH 512             /* results of waitpid before anything else is looked at */
 #define INSISTS 200u          /* refused forks after which a run is ended */
 #define KILL_MS 3000
+#define SOCKETS_EVERY 8u      /* ticks */
 #define ZOMBIES 1024u         /* each is a process number of the machine; an honest shell waits for what it starts */
 
 struct warden {
@@ -22,12 +23,14 @@ struct warden {
 	struct record record;
 	struct tracer *tracer;   /* NULL: not traced */
 	struct services services;
+	const struct cgroup *group;
 	/* the run */
 	pid_t main;
 	int status;
 	bool started, ended, timed_out, limit_memory, limit_processes;
 	int64_t began, deadline, end, busy_ms;
 	uint64_t memory, shared, ticks;
+	unsigned looks, forks_refused;
 	unsigned processes;
 	/* what is beside it */
 	pid_t beside;
@@ -114,10 +117,25 @@ static void kill_all(struct warden *w)
 	w->end = clock_mono_ms();
 }
 
+/* What the kernel refused in our place. */
+static void look_at_group(struct warden *w)
+{
+	uint64_t hit[2];
+
+	cgroup_events(w->group, hit);
+	if (hit[0])
+		w->limit_memory = true;
+	if (hit[1] && !w->forks_refused++)
+		record_event(&w->record, 1, 0, "limit", json_pack("{s:s}", "what", "processes"));
+	if (hit[1])
+		w->limit_processes = true;
+}
+
 static void end_run(struct warden *w, bool sweep)
 {
 	if (w->ended)
 		return;
+	look_at_group(w);
 	if (sweep && w->tracer)
 		tracer_sweep(w->tracer);
 	kill_all(w);
@@ -151,6 +169,9 @@ static void watch(struct warden *w)
 	 * when there is much more of it, and assumed to be ours only when there is hardly any memory left. */
 	if (shared > w->shared + w->memory && (scarce || table_shared() > w->memory))
 		w->limit_memory = true;
+	if (w->looks++ % SOCKETS_EVERY == 0 && sockets_held() > w->memory)
+		w->limit_memory = true;
+	look_at_group(w);
 	if ((w->tracer && tracer_refused(w->tracer) >= INSISTS) || s.processes > w->processes + 8 ||
 	    s.zombies > ZOMBIES || s.tasks > w->processes * 8 + 64)
 		w->limit_processes = true;
@@ -243,6 +264,7 @@ static int launch(struct warden *w, struct message *m, bool beside, int *exec_er
 	l.in = l.in >= 0 ? l.in : w->null;
 	l.out = l.out >= 0 ? l.out : w->null;
 	l.errfd = l.errfd >= 0 ? l.errfd : w->null;
+	l.group = beside ? NULL : w->group;
 	pid = l.argv[0] || l.path ? launch_child(&l, &pipes) : (errno = EINVAL, -1);
 	if (pid > 0) {
 		w->children = true;
@@ -406,9 +428,9 @@ static void read_request(struct warden *w)
 	message_free(&m);
 }
 
-_Noreturn void warden_main(int sock, int niceness, struct machine *m)
+_Noreturn void warden_main(int sock, int niceness, struct machine *m, const struct cgroup *group)
 {
-	struct warden w = { .sock = sock, .niceness = niceness, .record = { .events = -1, .dumps = -1, .gateway = -1 }, .children = true };
+	struct warden w = { .sock = sock, .niceness = niceness, .group = group, .record = { .events = -1, .dumps = -1, .gateway = -1 }, .children = true };
 	struct err e;
 	sigset_t child;
 	int64_t next = 0;

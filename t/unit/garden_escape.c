@@ -254,7 +254,7 @@ static bool fresh_world(void)
 	struct err e = { 0 };
 	char *hidden = in_folder("hidden");
 	const char *hide[] = { hidden, NULL };
-	struct world_options o = { .size_bytes = 64 * MIB, .hide = hide };
+	struct world_options o = { .size_bytes = 24 * MIB, .hide = hide };
 
 	world_close(world);
 	world = world_open(&o, &e);

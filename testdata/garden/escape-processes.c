@@ -60,13 +60,13 @@ static int forged_signal(void)
 
 static int signal_flood(void)
 {
-	for (int i = 0; i < 20000; i++) {
+	for (int i = 0; i < 4000; i++) {
 		union sigval v = { .sival_int = i };
 
 		kill(1, SIGCHLD);
 		sigqueue(1, SIGRTMIN, v);
 	}
-	return lives("init after forty thousand signals");
+	return lives("init after eight thousand signals");
 }
 
 static int kill_all(void)
@@ -278,7 +278,7 @@ const struct attempt escape_processes[] = {
 	TRY("kill-init", "processes", "kill:1", "kills its init", kill_init),
 	TRY("stop-init", "processes", "kill:1", "stops it, ends it", stop_init),
 	TRY("signal-forged", "processes", "kill:1", "a signal as from the kernel", forged_signal),
-	TRY("signal-flood", "processes", "kill:1", "forty thousand signals for it", signal_flood),
+	TRY("signal-flood", "processes", "kill:1", "eight thousand signals for it", signal_flood),
 	TRY("kill-all", "processes", "kill:-1", "kills all", kill_all),
 	TRY("stop-all", "processes", "kill:-1", "stops all", stop_all),
 	TRY("kill-groups", "processes", "kill:-2|kill:0", "signals for process groups", kill_group),
