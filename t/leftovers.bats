@@ -71,11 +71,11 @@ left() {
 nothing_left() {
 	local i
 	for i in $(seq 40); do
-		left >what
-		[ -s what ] || return 0
+		left >remains
+		[ -s remains ] || return 0
 		sleep 0.05
 	done
-	cat what
+	cat remains
 	return 1
 }
 

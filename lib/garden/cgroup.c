@@ -150,13 +150,13 @@ static unsigned sweep(const struct cgroups *g, const char *ours)
 		struct dirent *entry;
 
 		while (d && (entry = readdir(d))) {
-			char pid[24];
-			unsigned long long start;
+			char pid[24], *end;
 			bool stale;
 
-			if (sscanf(entry->d_name, PREFIX "%20[0-9]-%llu-", pid, &start) != 2)
+			if (sscanf(entry->d_name, PREFIX "%20[0-9]-", pid) != 1)
 				continue;
-			stale = ours ? !strncmp(entry->d_name, ours, strlen(ours)) : start_time(pid) != start;
+			stale = ours ? !strncmp(entry->d_name, ours, strlen(ours)) :
+				start_time(pid) != strtoull(entry->d_name + strlen(PREFIX) + strlen(pid) + 1, &end, 10) && *end == '-';
 			/* One with processes in it stays, whoever's they are. */
 			if (stale && unlinkat(dirfd(d), entry->d_name, AT_REMOVEDIR))
 				left++;

@@ -11,9 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static uint64_t of_socket(const struct nlmsghdr *h, size_t fixed, unsigned short wanted)
+static uint64_t of_socket(struct nlmsghdr *h, size_t fixed, unsigned short wanted)
 {
-	const struct rtattr *a = (const void *)((const char *)NLMSG_DATA(h) + NLMSG_ALIGN(fixed));
+	struct rtattr *a = (void *)((char *)NLMSG_DATA(h) + NLMSG_ALIGN(fixed));
 	size_t left = NLMSG_PAYLOAD(h, fixed);
 	uint32_t m[SK_MEMINFO_WMEM_ALLOC + 1];
 
@@ -38,7 +38,7 @@ static uint64_t ask(int sock, const void *question, size_t n, size_t fixed, unsi
 	if (send(sock, question, n, 0) != (ssize_t)n)
 		return 0;
 	for (;;) {
-		const struct nlmsghdr *h = (const void *)answer;
+		struct nlmsghdr *h = (void *)answer;
 		size_t left;
 
 		got = recv(sock, answer, sizeof answer, 0);

@@ -187,12 +187,13 @@ static uint64_t mapped(const char *pid, struct seen *seen)
 	}
 	for (line = strtok_r((char *)b.p, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		unsigned long start, end, inode;
-		char flags[5], *p;
+		char flags[5], number[24], *p;
 
 		start = strtoul(line, &p, 16);
 		end = *p == '-' ? strtoul(p + 1, &p, 16) : 0;
-		if (end <= start || sscanf(p, " %4s %*s %*s %lu", flags, &inode) != 2 || flags[3] != 's' || !strstr(p, " (deleted)"))
+		if (end <= start || sscanf(p, " %4s %*s %*s %23s", flags, number) != 2 || flags[3] != 's' || !strstr(p, " (deleted)"))
 			continue;
+		inode = strtoul(number, NULL, 10);
 		if (first_seen(seen, inode))
 			total += end - start;
 	}
