@@ -109,7 +109,7 @@ struct run {
  * "setuid"/"setgid"/"setsid" id | "chroot"... and every other call that the garden refuses: "denied" syscall, request (of ioctl) |
  * "call" syscall (let through, and of interest: prctl's option for prctl) | "setxattr" path, name | "sleep" call, seconds, times
  * (waits that bent time cut short: seconds of them all, times how many; written where the process does its next thing, "t" is the first
- * one's) | "limit" what.
+ * one's) | "limit" what (events, processes, memory).
  * "error":"EACCES" is there when the call failed. pids are those inside. A string that could not be read is
  * "<unreadable>". No more than events_max, the last of them a "limit"; the run goes on.
  */

@@ -177,6 +177,10 @@ static void watch(struct warden *w)
 		w->limit_processes = true;
 	if (now >= w->deadline)
 		w->timed_out = true;
+	if (w->limit_memory)
+		record_event(&w->record, 1, 0, "limit", json_pack("{s:s}", "what", "memory"));
+	else if (w->limit_processes && !w->forks_refused && !(w->tracer && tracer_refused(w->tracer)))
+		record_event(&w->record, 1, 0, "limit", json_pack("{s:s}", "what", "processes"));
 	if (w->limit_memory || w->limit_processes || w->timed_out)
 		end_run(w, w->timed_out);
 	if (w->tracer && tracer_refused(w->tracer))
@@ -435,6 +439,10 @@ _Noreturn void warden_main(int sock, int niceness, struct machine *m, const stru
 	sigset_t child;
 	int64_t next = 0;
 
+	/* The kernel keeps signals from inside from an init that has no handler for them: none may be left, whoever installed it. */
+	for (int s = 1; s < 65; s++)
+		if (s != SIGPIPE)
+			signal(s, SIG_DFL);
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child, NULL);
