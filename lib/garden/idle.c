@@ -48,6 +48,16 @@ static char state_of(pid_t tid)
 	return p && p[1] ? p[2] : 'X';
 }
 
+/* Of its whole process. Fields 3 to 20 of proc_pid_stat(5) stand behind the name. */
+static unsigned long threads_of(pid_t tid)
+{
+	char text[512], *p = slurp(tid, "stat", text, sizeof text) ? strrchr(text, ')') : NULL;
+
+	for (int field = 2; field < 20 && p; field++)
+		p = strchr(p + 1, ' ');
+	return p ? strtoul(p, NULL, 10) : 0;
+}
+
 /* Who has made a vfork sleeps as if for a disk, for as long as its child likes. */
 static bool in_vfork(const struct task *k)
 {
@@ -73,7 +83,8 @@ static bool waits(struct bend *b, struct task *k)
 		if (sleeps_in_socket(k))
 			k->wait = (struct wait){ 0 };
 	}
-	return state == 'S' || state == 'Z' || state == 'X' || (state == 'D' && in_vfork(k));
+	/* One that is dead alone is about to be told of to us, and then to its parent, who may be waiting for that. */
+	return state == 'S' || (state == 'Z' && threads_of(k->tid) > 1) || (state == 'D' && in_vfork(k));
 }
 
 struct task *idle_runner(struct bend *b)
