@@ -408,14 +408,6 @@ void calls_exit(struct record *r, struct task *t, int64_t result)
 	t->pending = NULL;
 	if (!o)
 		return;
-	if (!strcmp(name, "refused")) {
-		/* Everybody may ask; it is of interest where somebody wanted more. */
-		if (result >= 0) {
-			json_decref(o);
-			return;
-		}
-		name = "call";
-	}
 	/* A connection under way is no failure. */
 	if (result < 0 && result >= -4095 && !(result == -EINPROGRESS && !strcmp(name, "connect"))) {
 		json_object_set_new(o, "error", json_string(calls_errno((int)-result)));

@@ -330,6 +330,7 @@ const char *calls_errno(int error);       /* "EACCES" */
 /* ---- notable.c: calls that are let through and said by name ---- */
 
 bool notable_call(struct task *t);         /* sets t->pending and pending_name; false: of no interest */
+const char *notable_clock(const struct task *t);   /* the call's name, when it sets the machine's clock; NULL */
 const char *notable_ioctl(uint64_t request);   /* "TIOCSTI"; NULL: not one that the filter refuses */
 
 /* ---- tracee.c: reading what belongs to a traced process ---- */

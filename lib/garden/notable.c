@@ -24,7 +24,7 @@ static const struct { unsigned request; const char *name; } REQUESTS[] = {
 };
 static const struct { int nr; const char *name; } CALLS[] = {
 	{ SYS_semget, "semget" }, { SYS_msgget, "msgget" }, { SYS_mq_open, "mq_open" }, { SYS_capset, "capset" }, { SYS_setgroups, "setgroups" },
-	{ SYS_personality, "personality" }, { SYS_seccomp, "seccomp" }, { SYS_adjtimex, "adjtimex" }, { SYS_clock_adjtime, "clock_adjtime" },
+	{ SYS_personality, "personality" }, { SYS_seccomp, "seccomp" },
 	{ SYS_prctl, "prctl" },
 };
 
@@ -52,9 +52,19 @@ static bool attribute(struct task *t)
 	return true;
 }
 
+const char *notable_clock(const struct task *t)
+{
+	unsigned modes = 0;   /* the first member of struct timex; 0: only asked */
+
+	if (t->nr != SYS_adjtimex && t->nr != SYS_clock_adjtime)
+		return NULL;
+	tracee_bytes(t->tid, t->arg[t->nr == SYS_clock_adjtime ? 1 : 0], &modes, sizeof modes);
+	return !modes ? NULL : t->nr == SYS_adjtimex ? "adjtimex" : "clock_adjtime";
+}
+
 bool notable_call(struct task *t)
 {
-	const char *name = NULL;
+	const char *name = notable_clock(t);
 
 	if (t->nr == SYS_setxattr || t->nr == SYS_lsetxattr || t->nr == SYS_fsetxattr)
 		return attribute(t);
@@ -73,6 +83,6 @@ bool notable_call(struct task *t)
 	if (!name)
 		return false;
 	t->pending = json_pack("{s:s}", "syscall", name);
-	t->pending_name = t->nr == SYS_adjtimex || t->nr == SYS_clock_adjtime ? "refused" : "call";
+	t->pending_name = "call";
 	return true;
 }

@@ -183,6 +183,8 @@ static void at_seccomp(struct tracer *t, struct task *k)
 		return;
 	}
 	if (t->bend && says & FILTER_BEND) {
+		if (notable_clock(k))
+			record_event(t->record, k->tgid, k->ppid, "call", json_pack("{s:s}", "syscall", notable_clock(k)));
 		what = bend_entry(t->bend, k, &result);
 		if (what == CALLS_FAKE)
 			tracer_skip(k, result);

@@ -236,12 +236,14 @@ static void read_back(const struct attempt *a, struct running *g, const char *as
 	OK(good, as);
 }
 
-static void attempt(const struct attempt *a, const char *as, bool traced)
+enum how { UNTRACED, TRACED, BENT };   /* the last: as mnicter has it, time bent */
+
+static void attempt(const struct attempt *a, const char *as, enum how how)
 {
 	const char *argv[] = { "/opt/escape", a->name, out.folder, out.port, out.pid, NULL };
 	struct run r = { .argv = argv, .in = -1, .errfd = -1, .memory_bytes = 256 * MIB, .processes = 20, .events_max = 5000,
 		.seconds = !strcmp(a->record, "=time") ? 1 : 20, .uid = a->user && world_privileged(world) ? 1000 : 0,
-		.events = traced ? json_array() : NULL, .out = memfd_create("out", MFD_CLOEXEC) };
+		.events = how ? json_array() : NULL, .bend = how == BENT, .out = memfd_create("out", MFD_CLOEXEC) };
 	static struct buf text;
 	struct err e = { 0 };
 	struct running *g = run_start(world, &r, &e);
@@ -263,7 +265,7 @@ static void attempt(const struct attempt *a, const char *as, bool traced)
 	json_decref(r.events);
 }
 
-static void suite(const char *as, bool traced)
+static void suite(const char *as, enum how how)
 {
 	int64_t began = clock_mono_ms();
 
@@ -273,12 +275,12 @@ static void suite(const char *as, bool traced)
 		const char *only = getenv("ONLY");
 
 		/* What takes long is the same without a tracer. */
-		if ((only && strcmp(only, attempts[i].name)) || (!traced && (!strcmp(attempts[i].record, "=time") || strstr(LONG, attempts[i].name))))
+		if ((only && strcmp(only, attempts[i].name)) || (!how && (!strcmp(attempts[i].record, "=time") || strstr(LONG, attempts[i].name))))
 			continue;
 		/* What fills a world is not for the next. */
 		if ((!strcmp(attempts[i].kind, "bombs") || !strcmp(attempts[i].kind, "read back")) && !fresh_world())
 			break;
-		attempt(&attempts[i], as, traced);
+		attempt(&attempts[i], as, how);
 	}
 	world_close(world);
 	world = NULL;
@@ -298,7 +300,7 @@ static void as_nobody(void)
 	if (pid == 0) {
 		if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY))
 			_exit(1);
-		suite("nobody", true);
+		suite("nobody", BENT);
 		counts[0] = unit_count;
 		counts[1] = unit_failed;
 		fflush(stdout);
@@ -337,10 +339,10 @@ int main(void)
 	if (!OK(program >= 0 && count >= 60, "the test program compiles, with sixty attempts and more") || !OK(canaries(), "canaries are outside"))
 		return unit_end();
 	in_manual();
-	suite("here", true);
+	suite("here", TRACED);
 	if (geteuid() == 0) {
 		if (!SANITIZED)
-			suite("untraced", false);
+			suite("untraced", UNTRACED);
 		as_nobody();
 	}
 	OK(touched() == NULL, "nothing outside has changed");
