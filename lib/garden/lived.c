@@ -139,7 +139,7 @@ static json_t *borrowed(const json_t *entry, struct err *e)
 		const char *word = json_string_value(v);
 		size_t n = word ? strlen(word) : 0;
 
-		for (char *p = b.len && n ? (char *)b.p : NULL; p && (p = strstr(p, word)); ) {
+		for (char *p = b.len && n ? strstr((char *)b.p, word) : NULL; p; p = strstr(p, word)) {
 			memmove(p, p + n, strlen(p + n) + 1);
 			b.len -= n;
 		}

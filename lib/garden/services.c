@@ -7,6 +7,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #define READY_MS 2000
 #define REMEMBERED_MS 1000   /* whom a recorded signal ended */
 #define BASE 0x400000u
+#define STACK ((size_t)64 << 10)
 #define READY 3              /* the descriptor */
 
 /*
@@ -119,38 +121,33 @@ static int filter(void)
 	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &f);
 }
 
+struct birth { const json_t *service; int program; };
+
 /* Shares our memory until it has become what it is called: thirty forks of a whole helper take longer than all else that a run begins with. */
-static _Noreturn void become(const json_t *o, int program)
+static int become(void *arg)
 {
+	const struct birth *b = arg;
 	const char *argv[SERVICES] = { NULL }, *envp[] = { NULL, NULL };
 	char name[24];
 	size_t i;
 	json_t *v;
 
-	json_array_foreach(json_object_get(o, "argv"), i, v)
+	json_array_foreach(json_object_get(b->service, "argv"), i, v)
 		if (i + 1 < SERVICES)
 			argv[i] = json_string_value(v);
-	snprintf(name, sizeof name, "_=%.15s", jsonio_str(o, "name"));
+	snprintf(name, sizeof name, "_=%.15s", jsonio_str(b->service, "name"));
 	envp[0] = name;
-	if (rights_none((unsigned)jsonio_int(o, "uid", 0), (unsigned)jsonio_int(o, "gid", 0)) || filter())
+	if (rights_none((unsigned)jsonio_int(b->service, "uid", 0), (unsigned)jsonio_int(b->service, "gid", 0)) || filter())
 		_exit(1);
-	syscall(SYS_execveat, program, "", argv, envp, 0x1000 /* AT_EMPTY_PATH */);
+	syscall(SYS_execveat, b->program, "", argv, envp, 0x1000 /* AT_EMPTY_PATH */);
 	_exit(1);
-}
-
-static pid_t bear(const json_t *o, int program)
-{
-	pid_t pid = vfork();   /* NOLINT(clang-analyzer-security.insecureAPI.vfork) what it is meant for */
-
-	if (pid == 0)
-		become(o, program);
-	return pid;
 }
 
 /* Starts them and ends: then they are the init's children. */
 static _Noreturn void mother(struct machine *m, int ready)
 {
 	const json_t *list = json_object_get(m->plan, "services");
+	char *stack = buf_alloc(STACK);
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -166,7 +163,8 @@ static _Noreturn void mother(struct machine *m, int ready)
 	if (dup2(ready, READY) < 0 || chdir("/") || rights_forgo())
 		_exit(1);
 	for (unsigned i = 0; i < m->programs; i++) {
-		pid_t pid = bear(json_array_get(list, i), m->program[i]);
+		struct birth b = { json_array_get(list, i), m->program[i] };
+		pid_t pid = clone(become, stack + STACK, CLONE_VM | CLONE_VFORK | SIGCHLD, &b);
 
 		if (io_write(ready, &pid, sizeof pid))
 			break;
