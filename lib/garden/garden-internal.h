@@ -269,6 +269,7 @@ struct task {
 	pid_t tid, tgid, ppid;
 	bool code_memory;            /* has executable memory of no file */
 	bool awaits_exit;            /* of the system call below */
+	bool unannounced;            /* seen before its parent's word of it */
 	long nr;
 	uint64_t arg[6];
 	json_t *pending;             /* its event, without "error" */

@@ -84,7 +84,7 @@ static bool waits(struct bend *b, struct task *k)
 			k->wait = (struct wait){ 0 };
 	}
 	/* One that is dead alone is about to be told of to us, and then to its parent, who may be waiting for that. */
-	return state == 'S' || (state == 'Z' && threads_of(k->tid) > 1) || (state == 'D' && in_vfork(k));
+	return state == 'S' || state == 'X' || (state == 'Z' && threads_of(k->tid) > 1) || (state == 'D' && in_vfork(k));
 }
 
 struct task *idle_runner(struct bend *b)

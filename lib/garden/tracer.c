@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #define BUCKETS 256u
+#define EARLY 64u
 #define OPTIONS (PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | \
 	PTRACE_O_TRACEEXIT | PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL)
 
@@ -21,6 +22,8 @@ struct tracer {
 	struct bend *bend;           /* NULL: time is not bent */
 	struct task *bucket[BUCKETS];
 	unsigned tasks, processes, limit, refused;
+	pid_t early[EARLY];          /* ends of tasks that nobody knew yet */
+	unsigned early_next;
 };
 
 struct tracer *tracer_new(struct record *r, unsigned processes)
@@ -229,18 +232,36 @@ static void at_syscall(struct tracer *t, struct task *k)
 	go_on(k, k->awaits_exit, 0);
 }
 
+/* Its end was told of before its beginning: it would be a task for ever. A number that is used again begins with a stop. */
+static bool ended_early(struct tracer *t, pid_t pid)
+{
+	for (unsigned i = 0; i < EARLY; i++) {
+		if (t->early[i] != pid)
+			continue;
+		t->early[i] = 0;
+		return true;
+	}
+	return false;
+}
+
 static void at_fork(struct tracer *t, struct task *k)
 {
 	unsigned long child = 0;
 	struct task *c;
-	pid_t tgid, ppid;
+	/* As it was asked for: one that is gone already could not be asked whose thread it was. */
+	bool thread = k->nr == SYS_clone && k->arg[0] & CLONE_THREAD;
 
 	if (ptrace(PTRACE_GETEVENTMSG, k->tid, NULL, &child) == 0 && child > 0) {
 		c = tracer_find(t, (pid_t)child);
-		if (!c) {
-			tracee_ids((pid_t)child, &tgid, &ppid);
-			c = add(t, (pid_t)child, tgid == k->tgid ? tgid : (pid_t)child, k->tgid);
+		if (!c && ended_early(t, (pid_t)child)) {
+			if (!thread)
+				record_event(t->record, k->tgid, k->ppid, "fork", json_pack("{s:i}", "child", (int)child));
+			go_on(k, false, 0);
+			return;
 		}
+		if (!c)
+			c = add(t, (pid_t)child, thread ? k->tgid : (pid_t)child, k->tgid);
+		c->unannounced = false;
 		if (c->tid == c->tgid) {
 			c->ppid = k->tgid;
 			record_event(t->record, k->tgid, k->ppid, "fork", json_pack("{s:i}", "child", (int)child));
@@ -310,6 +331,8 @@ static void at_end(struct tracer *t, struct task *k, int status)
 	}
 	if (t->bend)
 		bend_gone(t->bend, k);
+	if (k->unannounced)
+		t->early[t->early_next++ % EARLY] = k->tid;
 	drop(t, k);
 }
 
@@ -361,11 +384,14 @@ bool tracer_wait(struct tracer *t, pid_t pid, int status)
 	pid_t tgid, ppid;
 
 	if (!k) {
-		if (!WIFSTOPPED(status))
+		if (!WIFSTOPPED(status)) {
+			t->early[t->early_next++ % EARLY] = pid;
 			return false;
+		}
 		/* A child that was seen before its parent's word of it. */
 		tracee_ids(pid, &tgid, &ppid);
 		k = add(t, pid, tgid, ppid);
+		k->unannounced = true;
 	}
 	if (WIFSTOPPED(status))
 		at_stop(t, k, status);

@@ -3,6 +3,7 @@
  * to take its keeper along, to be seen by nobody or to take more of the machine than it was given. It acts only in a root that holds
  * /.muss-scratch, and each attempt is harmless should it succeed: it looks at canaries that the test has put outside, or
  * changes a thing to what it is already. It says on stdout how the attempt looks from inside; exit 0: stopped, 1: got out.
+ * Its world's limits end it where it does not end by itself.
  * escape --list: name, kind, record, user (1: made as an ordinary user), what it tries; with tabs between.
  */
 #include "escape.h"
@@ -176,7 +177,6 @@ int main(int argc, char **argv)
 		return list();
 	if (access("/.muss-scratch", F_OK))
 		return 99;
-	alarm(100);
 	program = argv[0];
 	folder = argc > 2 ? argv[2] : folder;
 	port = argc > 3 ? atoi(argv[3]) : 0;
