@@ -19,13 +19,14 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 
 # ---- rooms: what each uses (rooms of lower floors only) and the library it owns ----
 
-ROOMS := base casefile trust known judge confine code initrd carve emulate garden internet listing link pack centre host agent remedy micro export proof
+ROOMS := base casefile trust known judge places confine code initrd carve emulate garden internet listing link pack centre host agent remedy micro export proof
 
 USES_base     :=
 USES_casefile := base
 USES_trust    := base
 USES_known    := base
 USES_judge    := base
+USES_places   := base
 USES_confine  := base
 USES_code     := confine base
 USES_initrd   := casefile base
@@ -37,10 +38,10 @@ USES_listing  := casefile judge base
 USES_link     := trust base
 USES_pack     := trust casefile base
 USES_centre   := trust casefile known base
-USES_host     := code confine judge known base
+USES_host     := code confine judge known places base
 USES_agent    := link trust casefile base
 USES_remedy   := code confine casefile base
-USES_micro    := garden code confine casefile judge known base
+USES_micro    := garden code confine casefile judge known places base
 USES_export   := confine casefile base
 USES_proof    := garden confine casefile trust base
 
@@ -61,14 +62,14 @@ LIBS_remedy   := -ltcc -ldl
 
 TOOLS := mscan mwhite mpack mls msend mrecv mkey mnicter mgen mverify magent mcenter
 
-TOOL_mscan   := host judge code confine known casefile base
+TOOL_mscan   := host judge code confine known casefile places base
 TOOL_mwhite  := known trust casefile base
 TOOL_mpack   := pack trust casefile base
 TOOL_mls     := listing judge casefile base
 TOOL_msend   := agent link trust casefile base
 TOOL_mrecv   := link centre confine trust casefile known base
 TOOL_mkey    := trust base
-TOOL_mnicter := export micro garden code confine judge casefile known base
+TOOL_mnicter := export micro garden code confine judge casefile known places base
 TOOL_mgen    := remedy code confine casefile base
 TOOL_mverify := proof garden confine trust casefile base
 TOOL_magent  := agent link trust casefile base
@@ -140,14 +141,14 @@ room_of  = $(firstword $(subst _, ,$(1)))
 # Programs that tests use and nobody installs: t/NAME.c.
 PROBES := dummynet ingarden capable casecat badcase mkremover killat forgeindex derive knownbench scanbench mutate
 PROBE_ingarden := garden confine base
-PROBE_capable := micro garden code confine casefile judge known base
+PROBE_capable := micro garden code confine casefile judge known places base
 PROBE_casecat := casefile base
 PROBE_badcase := casefile base
 PROBE_killat := base
 PROBE_dummynet := base
 PROBE_forgeindex := known base
 PROBE_knownbench := known base
-PROBE_scanbench := host known code judge confine base
+PROBE_scanbench := host known code judge confine places base
 PROBE_derive := judge base
 PROBE_mutate := confine base
 PROBE_mkremover := remedy code confine casefile base

@@ -32,22 +32,6 @@ struct walk {
 	size_t done_size, done_count;
 };
 
-static bool has_ending(const char *name, const char *endings)
-{
-	size_t n = strlen(name);
-
-	if (!endings)
-		return true;
-	while (*endings) {
-		size_t k = strcspn(endings, "|");
-
-		if (n > k && !strncmp(name + n - k, endings, k))
-			return true;
-		endings += k + (endings[k] == '|');
-	}
-	return false;
-}
-
 /* Is the file one that the place counts? A maintainer script is its package's, though no list names it. */
 static bool counts(const struct walk *w, const char *path, const struct stat *st)
 {
@@ -58,7 +42,7 @@ static bool counts(const struct walk *w, const char *path, const struct stat *st
 
 	if (w->place->form == FORM_BINFMT_PROC && !(st->st_mode & 0444))
 		return false;
-	if (w->place->flags & PLACE_RUNS && (!(st->st_mode & 0111) || has_ending(path, ".sample")))
+	if (w->place->flags & PLACE_RUNS && (!(st->st_mode & 0111) || places_ending(path, ".sample")))
 		return false;
 	if (strncmp(path, dpkg, sizeof(dpkg) - 1) || !dot)
 		return true;
@@ -252,7 +236,7 @@ static void read_folder(struct walk *w, const char *path, unsigned below)
 			inner = below ? rooted_open(w->h->root, sub, O_PATH | O_DIRECTORY) : -1;
 			if (inner >= 0)
 				read_folder(w, sub, below - 1);
-			else if (has_ending(names[i], w->place->endings))
+			else if (places_ending(names[i], w->place->endings))
 				read_file(w, sub);
 			io_close(&inner);
 		}
@@ -335,7 +319,8 @@ static void read_home(struct walk *w, const char *home)
 		w->user = true;
 		for (w->place = places_user; w->place->path; w->place++) {
 			w->expanded = 0;
-			expand(w, home, w->place->path, 0);
+			if (!(w->place->flags & PLACE_CHANGED))
+				expand(w, home, w->place->path, 0);
 		}
 	}
 	close(fd);
@@ -379,7 +364,7 @@ int startup_scan(struct host *h, struct err *e)
 	w.s = buf_alloc(sizeof(*w.s));
 	for (w.place = places_system; w.place->path; w.place++) {
 		w.expanded = 0;
-		if (!h->container || !(w.place->flags & PLACE_HOST))
+		if (!(w.place->flags & PLACE_CHANGED) && (!h->container || !(w.place->flags & PLACE_HOST)))
 			expand(&w, "", w.place->path, 0);
 	}
 	read_homes(&w);

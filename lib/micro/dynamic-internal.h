@@ -53,14 +53,31 @@ struct effects {
 	const char *sha256, *path;   /* of the sample, and where it was put */
 	struct world *world;
 	const json_t *changes;       /* world_changes */
-	json_t *files, *startup;     /* filled */
+	json_t *files, *startup, *accounts;   /* filled */
 	struct micro_extra *extra;   /* bodies of files it made */
 	bool gone;                   /* its own file is no longer there */
 	unsigned left_out;           /* changes past the cap, bodies past theirs */
 };
 int effects_find(struct effects *f, struct err *e);
-/* Which kind of start-up place a path is; NULL: none. */
-const char *effects_place(const char *path);
+/* The whole of a text file of the world; lower: as it was before. false: there is none, or it is longer than such files are. */
+bool effects_read(const struct effects *f, bool lower, const char *path, struct buf *b);
+
+/* ---- lines.c ---- */
+
+/* The lines of `now` that are more often there than in `before`, in their order, each cut at 4096 bytes; the first 200. Both texts are
+ * cut up. */
+json_t *lines_added(struct buf *now, struct buf *before);
+
+/* ---- contents.c: what was in a file before, and what it is worth now ---- */
+
+/* Puts into o: "before" (SHA-256) and "before_size" of what stood at the path of this change, "unreadable" (true) where that, or
+ * the file `was` (NULL: none) that it takes the place of, meant something and its content now looks like chance. */
+void contents_compare(const struct effects *f, const json_t *change, const char *path, const char *was, json_t *o);
+
+/* ---- accounts.c: from changed /etc/passwd, shadow, group and sudoers to what became of accounts ---- */
+
+bool accounts_file(const char *path);
+void accounts_compare(struct effects *f, const char *path);   /* adds to f->accounts */
 
 /* ---- trail.c: from the tracer's events to processes, connections, memory and signs ---- */
 

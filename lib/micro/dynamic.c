@@ -7,7 +7,7 @@
 /* dynamic.json of a sample before any run. */
 static json_t *begun(const struct micro_sample *s)
 {
-	static const char *const LISTS[] = { "processes", "files", "startup", "connections", "memory", "sleeps", "exchanges", "scans", "indicators", "timeline",
+	static const char *const LISTS[] = { "processes", "files", "startup", "accounts", "connections", "memory", "sleeps", "exchanges", "scans", "indicators", "timeline",
 		"limits", "signs", "runs" };
 	json_t *d = json_object();
 

@@ -1,152 +1,33 @@
 #include "micro/dynamic-internal.h"
+#include "places/places.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define FILES 2000u          /* listed changes */
 #define BODIES 64u
 #define BODY (32 * MIB)
-#define LINES 200u           /* of one start-up file */
-#define LINE 4096u
 
-/* ---- start-up places ---- */
-
-struct place { const char *name, *path; };
-
-/* A path that ends in / is a folder: everything below. */
-static const struct place SYSTEM[] = {
-	{ "cron", "/etc/crontab" }, { "cron", "/etc/anacrontab" }, { "cron", "/etc/cron.d/" }, { "cron", "/etc/cron.hourly/" },
-	{ "cron", "/etc/cron.daily/" }, { "cron", "/etc/cron.weekly/" }, { "cron", "/etc/cron.monthly/" }, { "cron", "/etc/cron.yearly/" },
-	{ "cron", "/var/spool/cron/" }, { "cron", "/etc/incron.d/" }, { "at", "/var/spool/at/" },
-	{ "systemd", "/etc/systemd/" }, { "systemd", "/usr/lib/systemd/" }, { "systemd", "/lib/systemd/" }, { "systemd", "/run/systemd/" },
-	{ "systemd", "/usr/local/lib/systemd/" }, { "systemd", "/usr/share/dbus-1/" },
-	{ "rc", "/etc/rc.local" }, { "rc", "/etc/rc.d/" }, { "rc", "/etc/rc0.d/" }, { "rc", "/etc/rc1.d/" }, { "rc", "/etc/rc2.d/" },
-	{ "rc", "/etc/rc3.d/" }, { "rc", "/etc/rc4.d/" }, { "rc", "/etc/rc5.d/" }, { "rc", "/etc/rc6.d/" }, { "rc", "/etc/rcS.d/" },
-	{ "init", "/etc/init.d/" }, { "init", "/etc/inittab" }, { "init", "/etc/init/" }, { "init", "/etc/runlevels/" },
-	{ "profile", "/etc/profile" }, { "profile", "/etc/profile.d/" }, { "profile", "/etc/bash.bashrc" }, { "profile", "/etc/zsh/" },
-	{ "profile", "/etc/environment" }, { "profile", "/etc/bashrc" }, { "profile", "/etc/skel/" },
-	{ "preload", "/etc/ld.so.preload" }, { "preload", "/etc/ld.so.conf" }, { "preload", "/etc/ld.so.conf.d/" },
-	{ "autostart", "/etc/xdg/autostart/" }, { "autostart", "/usr/share/autostart/" }, { "autostart", "/etc/X11/" },
-	{ "ssh", "/etc/ssh/" }, { "pam", "/etc/pam.d/" }, { "pam", "/usr/lib/security/" },
-	{ "udev", "/etc/udev/" }, { "udev", "/usr/lib/udev/" },
-	{ "modules", "/etc/modules" }, { "modules", "/etc/modules-load.d/" }, { "modules", "/etc/modprobe.d/" }, { "modules", "/lib/modules/" },
-	{ "modules", "/usr/lib/modules/" }, { "apt", "/etc/apt/apt.conf.d/" }, { "motd", "/etc/update-motd.d/" },
-	{ "network", "/etc/network/" }, { "network", "/etc/NetworkManager/dispatcher.d/" }, { "inetd", "/etc/inetd.conf" },
-	{ "inetd", "/etc/xinetd.d/" }, { "logrotate", "/etc/logrotate.d/" },
-};
-/* Below somebody's home. */
-static const struct place HOME[] = {
-	{ "profile", "/.bashrc" }, { "profile", "/.bash_profile" }, { "profile", "/.bash_login" }, { "profile", "/.profile" },
-	{ "profile", "/.bash_logout" }, { "profile", "/.zshrc" }, { "profile", "/.zprofile" }, { "profile", "/.zshenv" },
-	{ "profile", "/.kshrc" }, { "profile", "/.config/fish/" }, { "profile", "/.pam_environment" }, { "autostart", "/.config/autostart/" },
-	{ "autostart", "/.xinitrc" }, { "autostart", "/.xsession" }, { "autostart", "/.xprofile" }, { "autostart", "/.config/openbox/" },
-	{ "systemd", "/.config/systemd/" }, { "systemd", "/.local/share/systemd/" }, { "systemd", "/.local/share/dbus-1/" },
-	{ "ssh", "/.ssh/authorized_keys" }, { "ssh", "/.ssh/rc" }, { "ssh", "/.ssh/config" }, { "ssh", "/.ssh/environment" },
-};
-
-static const char *match(const struct place *p, size_t n, const char *path)
-{
-	for (size_t i = 0; i < n; i++) {
-		size_t len = strlen(p[i].path);
-
-		if (p[i].path[len - 1] == '/' ? !strncmp(path, p[i].path, len) && path[len] : !strcmp(path, p[i].path))
-			return p[i].name;
-	}
-	return NULL;
-}
-
-const char *effects_place(const char *path)
-{
-	const char *name = match(SYSTEM, sizeof SYSTEM / sizeof *SYSTEM, path), *rest = NULL;
-
-	if (name)
-		return name;
-	if (!strncmp(path, "/root/", 6))
-		rest = path + 5;
-	else if (!strncmp(path, "/home/", 6))
-		rest = strchr(path + 6, '/');
-	return rest ? match(HOME, sizeof HOME / sizeof *HOME, rest) : NULL;
-}
-
-/* ---- lines that were added ---- */
-
-struct lines { char **line; size_t count; };
-
-static bool read_file(struct world *w, bool lower, const char *path, struct buf *b)
+bool effects_read(const struct effects *f, bool lower, const char *path, struct buf *b)
 {
 	struct err ignored;
-	int fd = lower ? world_open_lower(w, path, &ignored) : world_open_file(w, path, &ignored);
-	bool good = fd >= 0 && io_slurp(fd, CAP_START_FILE, b, "a start-up file", &ignored) == 0;
+	int fd = lower ? world_open_lower(f->world, path, &ignored) : world_open_file(f->world, path, &ignored);
+	bool good = fd >= 0 && io_slurp(fd, CAP_START_FILE, b, "a text", &ignored) == 0;
 
 	io_close(&fd);
 	return good;
 }
 
-static void split(struct buf *b, struct lines *l)
-{
-	size_t room = 0;
-
-	*l = (struct lines){ 0 };
-	for (size_t at = 0; at < b->len; ) {
-		unsigned char *end = memchr(b->p + at, '\n', b->len - at);
-		size_t n = (end ? (size_t)(end - b->p) : b->len) - at;
-
-		b->p[at + n] = '\0';
-		if (l->count == room) {
-			room = room ? room * 2 : 64;
-			l->line = buf_realloc(l->line, room, sizeof *l->line);
-		}
-		l->line[l->count++] = (char *)b->p + at;
-		at += n + 1;
-	}
-}
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* The lines of `now` that are more often there than in `before`, in their order. */
-static json_t *added(struct lines *now, struct lines *before)
-{
-	json_t *list = json_array();
-	bool *used = buf_alloc(before->count + 1);
-
-	if (before->count)
-		qsort(before->line, before->count, sizeof *before->line, by_text);
-	for (size_t i = 0; i < now->count && json_array_size(list) < LINES; i++) {
-		char *text = now->line[i], **hit = before->count ? bsearch(&text, before->line, before->count, sizeof *before->line, by_text) : NULL;
-		size_t k = hit ? (size_t)(hit - before->line) : before->count;
-		bool old = false;
-
-		while (k > 0 && k < before->count && !strcmp(before->line[k - 1], text))
-			k--;
-		for (; !old && k < before->count && !strcmp(before->line[k], text); k++)
-			if (!used[k])
-				old = used[k] = true;
-		if (!old && *text)
-			json_array_append_new(list, jsonio_bytes(text, strnlen(text, LINE)));
-	}
-	free(used);
-	return list;
-}
-
-static json_t *lines_of(struct effects *f, const char *path, bool created)
+static json_t *added_lines(const struct effects *f, const char *path, bool created)
 {
 	struct buf now = { 0 }, before = { 0 };
-	struct lines a = { 0 }, b = { 0 };
 	json_t *list = NULL;
 
-	if (read_file(f->world, false, path, &now) && now.len && !memchr(now.p, '\0', now.len)) {
-		if (!created && read_file(f->world, true, path, &before))
-			split(&before, &b);
-		split(&now, &a);
-		list = added(&a, &b);
+	if (effects_read(f, false, path, &now) && now.len && !memchr(now.p, '\0', now.len)) {
+		if (!created)
+			effects_read(f, true, path, &before);
+		list = lines_added(&now, &before);
 	}
-	free(a.line);
-	free(b.line);
 	buf_free(&now);
 	buf_free(&before);
 	return list;
@@ -214,75 +95,119 @@ static bool made_for_us(const struct effects *f, const char *path, const char *c
 	return !strcmp(change, "created") && !strcmp(type, "dir") && !strncmp(f->path, path, n) && f->path[n] == '/';
 }
 
-static int one_file(struct effects *f, const json_t *c, unsigned *bodies, struct err *e)
+/* The change in dynamic.json's words. */
+static json_t *told(const json_t *c)
 {
-	const char *change = jsonio_str(c, "change"), *type = jsonio_str(c, "type"), *sha256 = jsonio_str(c, "sha256"), *place;
-	static const char *const COPIED[] = { "path", "change", "type", "sha256", "size", "mode", "target", "what" };
-	struct buf path = { 0 };
-	json_t *o, *lines = NULL;
-	bool created;
-	int rc = 0;
+	static const char *const COPIED[] = { "path", "change", "type", "sha256", "size", "mode", "target", "what", "xattrs" };
+	char when[CLOCK_RFC3339];
+	json_t *o = json_object();
 
-	if (!change || !type || !jsonio_str(c, "path") || jsonio_tobytes(jsonio_str(c, "path"), &path))
-		goto out;
-	if (!strcmp(buf_str(&path), f->path)) {
-		f->gone = !strcmp(change, "deleted");
-		/* As we put it there. */
-		if (f->gone || (sha256 && !strcmp(sha256, f->sha256)))
-			goto out;
-	}
-	if (made_for_us(f, buf_str(&path), change, type))
-		goto out;
-	if (json_array_size(f->files) >= FILES) {
-		f->left_out++;
-		goto out;
-	}
-	o = json_object();
 	for (size_t i = 0; i < sizeof COPIED / sizeof *COPIED; i++)
 		if (json_object_get(c, COPIED[i]))
 			json_object_set(o, COPIED[i], json_object_get(c, COPIED[i]));
-	json_array_append_new(f->files, o);
-	created = !strcmp(change, "created");
-	place = effects_place(buf_str(&path));
-	if (place && strcmp(type, "dir") && strcmp(change, "deleted")) {
-		json_object_set_new(o, "startup", json_string(place));
-		if (!strcmp(type, "file"))
-			lines = lines_of(f, buf_str(&path), created);
-		if (lines)
-			json_object_set(o, "lines", lines);
-		if (created || json_array_size(lines))
-			add_startup(f, place, c, lines, created);
+	if (json_object_get(c, "mtime_ns") && strcmp(jsonio_str(c, "type"), "dir")) {
+		clock_rfc3339(jsonio_int(c, "mtime_ns", 0) / 1000000000, when);
+		json_object_set_new(o, "mtime", json_string(when));
 	}
-	if (!strcmp(type, "file") && strcmp(change, "deleted") && sha256 && strcmp(sha256, f->sha256) && jsonio_int(c, "size", 0) > 0) {
-		if (*bodies < BODIES && (uint64_t)jsonio_int(c, "size", 0) <= BODY)
-			rc = (++*bodies, keep_body(f, buf_str(&path), sha256, e));
-		else
-			f->left_out++;
-	}
-out:
+	return o;
+}
+
+static void look_at_place(struct effects *f, const json_t *c, const char *path, json_t *o)
+{
+	const char *type = jsonio_str(c, "type");
+	bool created = !strcmp(jsonio_str(c, "change"), "created");
+	const struct place *p;
+	json_t *lines = NULL;
+
+	if (!strcmp(type, "dir") || !strcmp(jsonio_str(c, "change"), "deleted"))
+		return;
+	p = places_find(path, jsonio_int(c, "mode", 0) & 0111);
+	if (!p)
+		return;
+	json_object_set_new(o, "startup", json_string(p->place));
+	if (!strcmp(type, "file"))
+		lines = added_lines(f, path, created);
+	if (lines)
+		json_object_set(o, "lines", lines);
+	/* A program that was there before has no lines, and is another now. */
+	if (created || json_array_size(lines) || (!lines && json_object_get(o, "before")))
+		add_startup(f, p->place, c, lines, created);
 	json_decref(lines);
-	buf_free(&path);
-	return rc;
+}
+
+/* The sample itself, as we put it there. */
+static bool is_sample(struct effects *f, const json_t *c, const char *path)
+{
+	const char *sha256 = jsonio_str(c, "sha256");
+
+	if (strcmp(path, f->path))
+		return false;
+	f->gone = !strcmp(jsonio_str(c, "change"), "deleted");
+	return f->gone || (sha256 && !strcmp(sha256, f->sha256));
+}
+
+static int keep(struct effects *f, const json_t *c, const char *path, unsigned *bodies, struct err *e)
+{
+	const char *sha256 = jsonio_str(c, "sha256");
+	json_int_t size = jsonio_int(c, "size", 0);
+
+	if (strcmp(jsonio_str(c, "type"), "file") || !strcmp(jsonio_str(c, "change"), "deleted") || !sha256 || !strcmp(sha256, f->sha256) || size <= 0)
+		return 0;
+	if (*bodies >= BODIES || (uint64_t)size > BODY) {
+		f->left_out++;
+		return 0;
+	}
+	++*bodies;
+	return keep_body(f, path, sha256, e);
+}
+
+/* was: the file deleted last, in order of path. */
+static int one_file(struct effects *f, const json_t *c, const char *path, const char *was, unsigned *bodies, struct err *e)
+{
+	json_t *o;
+
+	if (is_sample(f, c, path) || made_for_us(f, path, jsonio_str(c, "change"), jsonio_str(c, "type")))
+		return 0;
+	if (json_array_size(f->files) >= FILES) {
+		f->left_out++;
+		return 0;
+	}
+	o = told(c);
+	json_array_append_new(f->files, o);
+	contents_compare(f, c, path, was, o);
+	look_at_place(f, c, path, o);
+	if (accounts_file(path))
+		accounts_compare(f, path);
+	return keep(f, c, path, bodies, e);
 }
 
 int effects_find(struct effects *f, struct err *e)
 {
 	const json_t *c;
+	struct buf was = { 0 };
 	unsigned bodies = 0;
 	bool there = false;
 	size_t i;
+	int rc = 0;
 
 	json_array_foreach(f->changes, i, c) {
-		struct buf b = { 0 };
+		struct buf path = { 0 };
 
-		if (jsonio_str(c, "path") && jsonio_tobytes(jsonio_str(c, "path"), &b) == 0 && !strcmp(buf_str(&b), f->path))
-			there = true;
-		buf_free(&b);
-		if (one_file(f, c, &bodies, e))
-			return -1;
+		if (jsonio_str(c, "change") && jsonio_str(c, "type") && jsonio_str(c, "path") && jsonio_tobytes(jsonio_str(c, "path"), &path) == 0) {
+			there |= !strcmp(buf_str(&path), f->path);
+			rc = one_file(f, c, buf_str(&path), was.len ? buf_str(&was) : NULL, &bodies, e);
+			if (!strcmp(jsonio_str(c, "change"), "deleted") && !strcmp(jsonio_str(c, "type"), "file")) {
+				buf_free(&was);
+				buf_adds(&was, buf_str(&path));
+			}
+		}
+		buf_free(&path);
+		if (rc)
+			break;
 	}
+	buf_free(&was);
 	/* Put there, and no change now: it was removed (or made what the lower root has). */
 	if (!there)
 		f->gone = true;
-	return 0;
+	return rc;
 }

@@ -22,6 +22,7 @@ struct observation {
 	json_t *events, *alive, *changes, *exchanges;
 	const json_t *known;
 	int dumps, capture;
+	int64_t began;               /* seconds since 1970 */
 	bool quiet;
 };
 
@@ -161,6 +162,7 @@ static int observe(struct observation *o, int seconds, struct err *e)
 	o->run = (struct run){ .path = o->path, .argv = o->argv, .envp = o->setting->envp ? o->envp : NULL, .cwd = o->setting->cwd, .seconds = seconds,
 		.uid = world_privileged(o->world) ? o->setting->uid : 0, .in = -1, .out = -1, .errfd = -1, .events = o->events, .dumps = o->dumps,
 		.bend = true, .start_ns = o->setting->days * DAY_NS, .offline = o->setting->offline, .exchanges = o->exchanges, .capture = o->capture };
+	o->began = clock_now();
 	g = run_start(o->world, &o->run, e);
 	if (!g)
 		return -1;
@@ -296,10 +298,11 @@ static void describe_traffic(struct observation *o, json_t *d, struct trail *t)
 static json_t *describe(struct observation *o, struct micro_extra *extra, struct err *e)
 {
 	struct effects f = { .sha256 = o->s->sha256, .path = o->path, .world = o->world, .changes = o->changes, .extra = extra,
-		.files = json_array(), .startup = json_array() };
+		.files = json_array(), .startup = json_array(), .accounts = json_array() };
 	struct trail t = { .sha256 = o->s->sha256, .events = o->events, .alive = o->alive, .known = o->known, .dumps = o->dumps, .extra = extra,
 		.processes = json_array(), .connections = json_array(), .memory = json_array(), .sleeps = json_array(), .signs = json_array() };
 	json_t *d = json_object();
+	char when[CLOCK_RFC3339];
 	bool good = effects_find(&f, e) == 0 && trail_follow(&t, e) == 0;
 
 	if (f.gone)
@@ -311,6 +314,8 @@ static json_t *describe(struct observation *o, struct micro_extra *extra, struct
 		json_object_set_new(d, "reason", json_string(strerror(o->run.exec_errno)));
 	json_object_set_new(d, "path", jsonio_name(o->path));
 	json_object_set_new(d, "argv", argv_of(o));
+	clock_rfc3339(o->began, when);
+	json_object_set_new(d, "began", json_string(when));
 	json_object_set_new(d, "seconds", json_real(o->run.elapsed));
 	json_object_set_new(d, "skipped", json_real((double)(o->run.skipped_ns / 1000000) / 1000));
 	json_object_set_new(d, "status", json_integer(o->run.status));
@@ -318,6 +323,7 @@ static json_t *describe(struct observation *o, struct micro_extra *extra, struct
 	json_object_set_new(d, "processes", t.processes);
 	json_object_set_new(d, "files", f.files);
 	json_object_set_new(d, "startup", f.startup);
+	json_object_set_new(d, "accounts", f.accounts);
 	json_object_set_new(d, "connections", t.connections);
 	json_object_set_new(d, "memory", t.memory);
 	json_object_set_new(d, "sleeps", t.sleeps);

@@ -118,6 +118,23 @@ static void look_at_name(struct trail *t, const json_t *process, const char *nam
 		signf(t, "disguised-name", "it %s %.100s while its program is %.200s", how, name, path);
 }
 
+/* Programs of the system that it has do something for it. */
+static void look_at_arguments(struct trail *t, const json_t *v)
+{
+	size_t i;
+	json_t *arg;
+
+	if (strcmp(base(text_of(v, "path")), "chattr"))
+		return;
+	json_array_foreach(json_object_get(v, "argv"), i, arg) {
+		const char *s = json_string_value(arg);
+
+		if (s && (s[0] == '+' || s[0] == '=') && strpbrk(s, "ia"))
+			signf(t, "forbids-changes", "it had chattr forbid that %.200s is changed",
+				json_string_value(json_array_get(json_object_get(v, "argv"), json_array_size(json_object_get(v, "argv")) - 1)));
+	}
+}
+
 static void on_exec(struct trail *t, const json_t *v)
 {
 	json_t *o;
@@ -143,6 +160,7 @@ static void on_exec(struct trail *t, const json_t *v)
 		json_object_set(o, "file", json_object_get(v, "file"));
 	if (!strncmp(path, "/memfd:", 7) && json_array_size(t->processes) > 1)
 		signf(t, "memfd-exec", "it executed %.200s, a program that is only in memory", path);
+	look_at_arguments(t, v);
 	name = json_string_value(json_array_get(json_object_get(v, "argv"), 0));
 	/* The first one's name is what we gave it. */
 	if (name && json_array_size(t->processes) > 1)
@@ -327,6 +345,25 @@ static void on_denied(struct trail *t, const json_t *v)
 	signf(t, "denied-calls", "it called %s, which the garden refuses", call);
 }
 
+static bool memory_file(const char *path)
+{
+	size_t n = strlen(path);
+
+	return n > 10 && !strncmp(path, "/proc/", 6) && !strcmp(path + n - 4, "/mem");
+}
+
+/* A program of the sample's own: the system's were not its to start from. */
+static bool runs_from(const struct trail *t, const char *path)
+{
+	size_t i;
+	json_t *o;
+
+	json_array_foreach(t->processes, i, o)
+		if (!strcmp(text_of(o, "path"), path) || !strcmp(text_of(o, "file"), path))
+			return true;
+	return false;
+}
+
 static void on_other(struct trail *t, const json_t *v, bool *first_gone)
 {
 	const char *event = text_of(v, "event"), *path = text_of(v, "path");
@@ -358,8 +395,12 @@ static void on_other(struct trail *t, const json_t *v, bool *first_gone)
 		signf(t, "raw-socket", "it opened a %s socket", text_of(v, "protocol"));
 	} else if (!strcmp(event, "setsid") && pid != jsonio_int(json_array_get(t->processes, 0), "pid", 0)) {
 		signf(t, "daemonises", "it leaves its session and goes on in the background");
-	} else if (!strcmp(event, "open") && !strncmp(path, "/proc/", 6) && strlen(path) > 4 && !strcmp(path + strlen(path) - 4, "/mem")) {
-		signf(t, "injects", "it opened %.100s for writing", path);
+	} else if (!strcmp(event, "open") && memory_file(path)) {
+		bool own = strtol(path + 6, NULL, 10) == pid || !strncmp(path + 6, "self/", 5);
+
+		signf(t, own ? "rewrites-itself" : "injects", "it opened %.100s for writing", path);
+	} else if (!strcmp(event, "open") && (!strncmp(path, "/proc/sys/", 10) || !strncmp(path, "/sys/", 5) || !strcmp(path, "/proc/sysrq-trigger"))) {
+		signf(t, "changes-kernel", "it opened %.100s for writing", path);
 	} else if (!strcmp(event, "open") && !strncmp(path, "/dev/watchdog", 13)) {
 		signf(t, "denied-calls", "it opened %.100s", path);
 	} else if (!strcmp(event, "unlink") && !json_object_get(v, "error")) {
@@ -367,6 +408,8 @@ static void on_other(struct trail *t, const json_t *v, bool *first_gone)
 
 		if (*path && (!strcmp(path, text_of(o, "path")) || !strcmp(path, text_of(o, "file"))))
 			*first_gone = true;
+		else if (*path && runs_from(t, path))
+			signf(t, "deletes-program", "it deleted %.200s, which it had started", path);
 	}
 }
 

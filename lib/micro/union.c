@@ -10,6 +10,7 @@ static const struct list { const char *name; const char *key[KEYS]; } LISTS[] = 
 	{ "processes", { NULL } },
 	{ "files", { "path", "change", "type", "sha256", "target" } },
 	{ "startup", { "place", "file", "line", "whole" } },
+	{ "accounts", { "account", "change", "file", "detail" } },
 	{ "connections", { "protocol", "address", "port", "event" } },
 	{ "memory", { "sha256" } },
 	{ "sleeps", { NULL } },

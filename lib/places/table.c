@@ -2,7 +2,7 @@
  * Where things start by themselves. Gathered from the programs' own manuals and from ATT&CK's persistence techniques,
  * PANIX's and Sandfly's catalogues. Order is that of the sightings.
  */
-#include "host/internal.h"
+#include "places/places.h"
 
 #include <stddef.h>
 
@@ -12,6 +12,7 @@
 #define RUNS PLACE_RUNS
 #define HOST PLACE_HOST
 #define QUIET PLACE_QUIET
+#define CHANGED PLACE_CHANGED
 
 const struct place places_system[] = {
 	{ "/etc/crontab", "cron", FORM_CRON_SYSTEM, 0, NULL },
@@ -317,6 +318,19 @@ const struct place places_system[] = {
 	{ "/etc/php.d/", "php", FORM_PHP, 0, ".ini" },
 	{ "/etc/php/*/*/php.ini", "php", FORM_PHP, 0, NULL },
 	{ "/etc/php/*/*/conf.d/", "php", FORM_PHP, 0, ".ini" },
+
+	{ "/etc/vim/vimrc*", "editor", FORM_PROGRAM, CHANGED, NULL },
+	{ "/usr/share/vim/vim*/plugin/", "editor", FORM_PROGRAM, CHANGED, ".vim|.lua" },
+	{ "/etc/xdg/nvim/sysinit.vim", "editor", FORM_PROGRAM, CHANGED, NULL },
+	{ "/etc/emacs/site-start.*", "editor", FORM_PROGRAM, CHANGED, ".el" },
+	{ "/etc/emacs/site-start.d/", "editor", FORM_PROGRAM, CHANGED, ".el" },
+	{ "/etc/screenrc", "profile", FORM_PROGRAM, CHANGED, NULL },
+	{ "/usr/share/applications/", "desktop", FORM_DESKTOP, CHANGED, ".desktop" },
+	{ "/usr/local/share/applications/", "desktop", FORM_DESKTOP, CHANGED, ".desktop" },
+	{ "/usr/lib/security/", "pam", FORM_PROGRAM, CHANGED, ".so" },
+	{ "/usr/lib/*/security/", "pam", FORM_PROGRAM, CHANGED, ".so" },
+	{ "/usr/lib/modules/*/extra/", "modules", FORM_PROGRAM, CHANGED, ".ko|.ko.xz|.ko.zst|.ko.gz" },
+	{ "/usr/lib/modules/*/updates/", "modules", FORM_PROGRAM, CHANGED, ".ko|.ko.xz|.ko.zst|.ko.gz" },
 	{ NULL, NULL, FORM_SCRIPT, 0, NULL },
 };
 
@@ -383,5 +397,22 @@ const struct place places_user[] = {
 	{ "/.dpkg.cfg", "packages", FORM_DPKG, 0, NULL },
 	{ "/.forward", "mail", FORM_PIPES, 0, NULL },
 	{ "/.procmailrc", "mail", FORM_PIPES, 0, NULL },
+
+	{ "/.vimrc", "editor", FORM_PROGRAM, CHANGED, NULL },
+	{ "/.vim/vimrc", "editor", FORM_PROGRAM, CHANGED, NULL },
+	{ "/.vim/plugin/", "editor", FORM_PROGRAM, CHANGED, ".vim|.lua" },
+	{ "/.vim/pack/*/start/*/plugin/", "editor", FORM_PROGRAM, CHANGED, ".vim|.lua" },
+	{ "/.config/nvim/init.*", "editor", FORM_PROGRAM, CHANGED, NULL },
+	{ "/.config/nvim/plugin/", "editor", FORM_PROGRAM, CHANGED, ".vim|.lua" },
+	{ "/.emacs", "editor", FORM_PROGRAM, CHANGED, NULL },
+	{ "/.emacs.el", "editor", FORM_PROGRAM, CHANGED, NULL },
+	{ "/.emacs.d/init.el", "editor", FORM_PROGRAM, CHANGED, NULL },
+	{ "/.config/emacs/init.el", "editor", FORM_PROGRAM, CHANGED, NULL },
+	{ "/.gdbinit", "editor", FORM_PROGRAM, CHANGED, NULL },
+	{ "/.screenrc", "profile", FORM_PROGRAM, CHANGED, NULL },
+	{ "/.ipython/profile_*/startup/", "python", FORM_PROGRAM, CHANGED, ".py|.ipy" },
+	{ "/.Rprofile", "profile", FORM_PROGRAM, CHANGED, NULL },
+	{ "/.local/share/applications/", "desktop", FORM_DESKTOP, CHANGED, ".desktop" },
+	{ "/Desktop/", "desktop", FORM_DESKTOP, CHANGED, ".desktop" },
 	{ NULL, NULL, FORM_SCRIPT, 0, NULL },
 };
