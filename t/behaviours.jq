@@ -2,7 +2,7 @@
 
 def base: split("/") | last;
 # The folders above a path that was expected need not be there before.
-def above($paths): . as $f | any($paths[]; ltrimstr("+") | ltrimstr("~") | startswith($f + "/"));
+def above($paths): . as $f | ($paths | index($f) | not) and any($paths[]; startswith($f + "/"));
 
 def facts($d; $v):
 	{ files: [$d.files[] | {path, change, type}],
@@ -11,7 +11,7 @@ def facts($d; $v):
 	  connections: [$d.connections[] | "\(.event) \(.protocol) \(.address) \(.port)"] | unique,
 	  memory: ($d.memory | length),
 	  processes: [$d.processes[] | select(.runs[0] == 0)
-		| if .path == $d.path or .file == $d.path or .argv[1] == $d.path then "self" else .path | base end] | sort,
+		| if .path == $d.path or .file == $d.path or (.argv[1] == $d.path and (.path | base | IN("dash", "sh", "bash"))) then "self" else .path | base end] | sort,
 	  signs: ([$v.reasons[] | select(.source == "dynamic") | {(.sign): .text}] + [$d.signs[] | {(.name): .reason}] | add // {}) };
 
 # Of a list that is expected exactly: [wanted, found, missing, too much].

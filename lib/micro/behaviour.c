@@ -346,16 +346,29 @@ static void look_at_line(struct look *l, const char *file, const char *text)
 	buf_free(&b);
 }
 
+static bool has_lines(const struct look *l, const char *file)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(l->dynamic, "files"), i, o)
+		if (file && jsonio_str(o, "path") && !strcmp(jsonio_str(o, "path"), file) && json_array_size(json_object_get(o, "lines")))
+			return true;
+	return false;
+}
+
 static void look_at_startup(struct look *l)
 {
 	const json_t *o, *line;
 	size_t i, k;
 
 	json_array_foreach(json_object_get(l->dynamic, "startup"), i, o) {
-		const char *text = jsonio_str(o, "line");
+		const char *text = jsonio_str(o, "line"), *file = jsonio_str(o, "file");
 
 		look_at(l, "startup", i);
-		look_at_line(l, jsonio_str(o, "file"), text ? text : "");
+		/* The lines of a whole file tell more, below. */
+		if (text || !has_lines(l, file))
+			look_at_line(l, file, text ? text : "");
 	}
 	json_array_foreach(json_object_get(l->dynamic, "files"), i, o) {
 		const char *path = jsonio_str(o, "path"), *change = jsonio_str(o, "change");

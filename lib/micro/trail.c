@@ -107,14 +107,20 @@ static bool own_image(const struct trail *t, const json_t *process)
 		!strncmp(path, "/home/", 6) || !strncmp(path, "/root/", 6) || !strncmp(path, "/var/", 5) || !strncmp(path, "/dev/", 5);
 }
 
-static void look_at_name(struct trail *t, const json_t *process, const char *name, const char *how)
+/* "kworker/0:2" is a whole name, "/usr/sbin/sshd" a path, "sshd: root@pts/0" a title. */
+static bool claims(const char *name, const char *path)
 {
-	const char *path = text_of(process, "path"), *last = base(name);
 	char word[64];
 
-	/* A title such as "sshd: root@pts/0". */
-	snprintf(word, sizeof word, "%.*s", (int)strcspn(last, ": "), last);
-	if (own_image(t, process) && system_name(name[0] == '[' ? name : word) && strcmp(base(path), word))
+	snprintf(word, sizeof word, "%.*s", (int)strcspn(name, ": "), name);
+	return system_name(name[0] == '[' ? name : word) && strcmp(base(path), word);
+}
+
+static void look_at_name(struct trail *t, const json_t *process, const char *name, const char *how)
+{
+	const char *path = text_of(process, "path");
+
+	if (own_image(t, process) && (claims(name, path) || claims(base(name), path)))
 		signf(t, "disguised-name", "it %s %.100s while its program is %.200s", how, name, path);
 }
 
