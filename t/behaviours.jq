@@ -19,7 +19,7 @@ def exactly($want; $have): { missing: ($want - $have), extra: ($have - $want), h
 
 def files_of($want; $have):
 	($want | map(ltrimstr("~") | ltrimstr("+") | ltrimstr("-"))) as $paths
-	| [$have[] | select((.type == "dir" and .change == "created" and (.path | above($want))) | not)] as $have
+	| [$have[] | select((.type == "dir" and .change == "created" and (.path | above($want | map(.[1:])))) | not)] as $have
 	| [$want[] | . as $w | .[1:] as $p | select(any($have[]; .path == $p and
 		(if $w[0:1] == "-" then .change == "deleted" elif $w[0:1] == "+" then .change == "created" else .change != "deleted" end)) | not)] as $missing
 	| { missing: $missing, extra: [$have[] | select(.path as $p | $want | map(.[1:]) | index($p) | not) | "\(.change) \(.path)"],
@@ -34,7 +34,7 @@ def signs_of($want; $have):
 def counted: group_by(.) | map(.[0] as $x | to_entries[] | "\($x) \(.key)");
 
 def compare($e; $f; $caps):
-	{ files: (if $e.files == null then empty else files_of($e.files; $f.files) end),
+	{ files: (if $e.files == null then exactly([]; []) else files_of($e.files; $f.files) end),
 	  startup: exactly($e.startup // []; $f.startup), accounts: exactly($e.accounts // []; $f.accounts),
 	  connections: exactly($e.connections // []; $f.connections),
 	  memory: exactly([range($e.memory // 0) | "piece \(.)"]; [range($f.memory) | "piece \(.)"]),

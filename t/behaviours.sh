@@ -26,18 +26,24 @@ trap 'exit 130' INT TERM
 chmod 755 "$work"
 mkdir "$work/s"
 
-# What this garden has, of what some specimens need.
-has=()
-[ ! -e rules/garden/machine.json ] || has+=(home)
-[ ! -e lib/garden/bend.c ] || has+=(time)
-[ ! -x "$build/libexec/muss/helper-internet" ] || has+=(internet)
+# What this garden has, of what some specimens need: people's homes, time that passes at once.
+cat >"$work/probe" <<'E'
+#!/bin/sh
+[ -e /.muss-scratch ] || exit 0
+[ -z "$(ls /home)" ] || : >/var/tmp/home
+sleep 100000
+: >/var/tmp/time
+E
+chmod 755 "$work/probe"
+has=$(mscan -q -f "$work/probe" | mpack -q -p | mnicter micro -q --all-dynamic -t 2 | bsdtar -xOf - 'code/*/dynamic.json' |
+	jq -r '.files[] | select(.path | startswith("/var/tmp/")) | .path[9:]')
 
 jq -n '$ARGS.positional' --args -- "$@" >"$work/wanted.json"
 jq -c --slurpfile wanted "$work/wanted.json" '.specimens[] | select($wanted[0] == [] or (.name as $n | $wanted[0] | index($n)))' \
 	$home/catalogue.json >"$work/chosen.json"
 while IFS=$'\x1f' read -r name needs programs source act <&3; do
 	lacks=
-	[ -z "$needs" ] || [[ " ${has[*]} " == *" $needs "* ]] || lacks="the garden has no $needs yet"
+	[ -z "$needs" ] || grep -qx "$needs" <<<"$has" || lacks="the garden has no $needs yet"
 	for p in $programs; do command -v "$p" >/dev/null || lacks="$p is not on this machine"; done
 	if [ -n "$lacks" ]; then
 		printf '{"name":"%s","lacks":"%s"}\n' "$name" "$lacks" >>"$work/skipped.json"

@@ -10,6 +10,7 @@
 #define LONG_SECONDS 1
 #define MEMORIES 64u
 #define DUMPS "memory-dynamic/"
+#define LONG_SLEEP 60        /* seconds; what waits so long does not wait for an answer */
 
 /* Names that the system's own programs have; a sample that takes one of them wants to be taken for it. */
 static const char *const SERVICES[] = { "systemd", "init", "sshd", "cron", "crond", "atd", "rsyslogd", "syslogd", "dbus-daemon", "udevd",
@@ -383,6 +384,9 @@ static void on_other(struct trail *t, const json_t *v, bool *first_gone)
 			json_object_set(o, "comm", json_object_get(v, "name"));
 			json_object_set_new(o, "renamed", json_true());
 		}
+	} else if (!strcmp(event, "sleep")) {
+		if (jsonio_num(v, "seconds", 0) >= LONG_SLEEP)
+			signf(t, "long-sleep", "it slept for %.0f seconds at once", jsonio_num(v, "seconds", 0));
 	} else if (!strcmp(event, "ptrace")) {
 		const char *request = text_of(v, "request");
 

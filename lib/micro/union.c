@@ -69,7 +69,7 @@ void union_add(json_t *all, json_t *one, unsigned run)
 /* Signs of a sample that looks around, and then does nothing. */
 static bool tells_nothing(const char *sign)
 {
-	return !strcmp(sign, "watches-for-tracer");
+	return !strcmp(sign, "watches-for-tracer") || !strcmp(sign, "long-sleep");
 }
 
 bool union_silent(const json_t *one)
