@@ -90,7 +90,7 @@ TOOL_helper-initrd := initrd confine casefile base
 # ---- what is built: everything twice, plain and under the sanitizers ----
 
 .DELETE_ON_ERROR:
-.PHONY: all deps check derive observe demo lint lint-deep asan mutate fuzz fuzz-smoke bench bench-known bench-scan bench-static bench-unpack desktop goodware valgrind install uninstall clean
+.PHONY: all deps check derive observe demo lint lint-deep asan mutate fuzz fuzz-smoke bench bench-known bench-scan bench-static bench-unpack desktop behaviours garden-goodware goodware valgrind install uninstall clean
 
 all: $(TOOLS:%=$(BUILD)/bin/%) $(HELPERS:%=$(BUILD)/libexec/muss/%)
 
@@ -205,6 +205,14 @@ bench-static: all
 # What is said of the programs of this machine, none of which may be called malicious; W=FILE: the weights of capabilities.
 goodware: all $(BUILD)/t/capable
 	@nice t/goodware.sh $(BUILD) $(if $(W),-w $(W))
+
+# What the garden reports of testdata/behaviour, one behaviour each: recall and precision.
+behaviours: all
+	@t/behaviours.sh $(BUILD)
+
+# Two hundred programs of this machine in the garden, none of which may be called malicious.
+garden-goodware: all
+	@nice t/garden-goodware.sh $(BUILD)
 
 desktop: all
 	@.ci/deps .ci/bench-packages

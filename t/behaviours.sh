@@ -16,6 +16,7 @@ fi
 export MUSS_SHARE=$PWD/rules
 PATH=$build/bin:$PATH
 home=testdata/behaviour
+catalogue=${CATALOGUE:-testdata/behaviour/catalogue.json}
 work=$(mktemp -d "${TMPDIR:-/tmp}/muss-behaviours.XXXXXX")
 finish() {
 	[ -z "$keep" ] || { mkdir -p "$keep" && cp "$work"/*.json "$work"/*.case "$keep"/; }
@@ -40,7 +41,7 @@ has=$(mscan -q -f "$work/probe" | mpack -q -p | mnicter micro -q --all-dynamic -
 
 jq -n '$ARGS.positional' --args -- "$@" >"$work/wanted.json"
 jq -c --slurpfile wanted "$work/wanted.json" '.specimens[] | select($wanted[0] == [] or (.name as $n | $wanted[0] | index($n)))' \
-	$home/catalogue.json >"$work/chosen.json"
+	"$catalogue" >"$work/chosen.json"
 while IFS=$'\x1f' read -r name needs programs source act <&3; do
 	lacks=
 	[ -z "$needs" ] || grep -qx "$needs" <<<"$has" || lacks="the garden has no $needs yet"

@@ -1,6 +1,6 @@
 /*
  * host: what a machine runs: processes and the code in their memory, kernel modules, start-up places, the package that
- * owns a file, and the machine's profile. Uses code, confine, judge, known and base.
+ * owns a file, and the machine's profile. Uses code, confine, judge, known, places and base.
  * It only looks: it stops, traces and changes nothing. It knows nothing of cases: what it found goes to a sink.
  */
 #ifndef HOST_H

@@ -79,6 +79,11 @@ void contents_compare(const struct effects *f, const json_t *change, const char 
 bool accounts_file(const char *path);
 void accounts_compare(struct effects *f, const char *path);   /* adds to f->accounts */
 
+/* ---- disguise.c ---- */
+
+/* Is `name` that of a kernel thread or of a system's service, as which the program at `path` is not called? */
+bool disguise_claims(const char *name, const char *path);
+
 /* ---- trail.c: from the tracer's events to processes, connections, memory and signs ---- */
 
 struct trail {

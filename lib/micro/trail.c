@@ -12,12 +12,6 @@
 #define DUMPS "memory-dynamic/"
 #define LONG_SLEEP 60        /* seconds; what waits so long does not wait for an answer */
 
-/* Names that the system's own programs have; a sample that takes one of them wants to be taken for it. */
-static const char *const SERVICES[] = { "systemd", "init", "sshd", "cron", "crond", "atd", "rsyslogd", "syslogd", "dbus-daemon", "udevd",
-	"agetty", "getty", "login", "polkitd", "NetworkManager", "dhclient", "ntpd", "chronyd", "bash", "sh", "nginx", "apache2", "httpd",
-	"mysqld", "kthreadd", "kswapd0", "khugepaged", "watchdogd", "auditd", "irqbalance", "accounts-daemon", "snapd", "containerd" };
-static const char *const FAMILIES[] = { "kworker", "ksoftirqd", "migration", "rcu_", "systemd-", "jbd2", "kblockd", "scsi_eh", "cpuhp", "[" };
-
 void trail_sign(json_t *signs, const char *name, const char *reason)
 {
 	size_t i;
@@ -59,17 +53,6 @@ static const char *base(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static bool system_name(const char *name)
-{
-	for (size_t i = 0; i < sizeof SERVICES / sizeof *SERVICES; i++)
-		if (!strcmp(name, SERVICES[i]))
-			return true;
-	for (size_t i = 0; i < sizeof FAMILIES / sizeof *FAMILIES; i++)
-		if (!strncmp(name, FAMILIES[i], strlen(FAMILIES[i])))
-			return true;
-	return false;
-}
-
 /* ---- processes ---- */
 
 static json_t *process_of(struct trail *t, json_int_t pid)
@@ -108,20 +91,11 @@ static bool own_image(const struct trail *t, const json_t *process)
 		!strncmp(path, "/home/", 6) || !strncmp(path, "/root/", 6) || !strncmp(path, "/var/", 5) || !strncmp(path, "/dev/", 5);
 }
 
-/* "kworker/0:2" is a whole name, "/usr/sbin/sshd" a path, "sshd: root@pts/0" a title. */
-static bool claims(const char *name, const char *path)
-{
-	char word[64];
-
-	snprintf(word, sizeof word, "%.*s", (int)strcspn(name, ": "), name);
-	return system_name(name[0] == '[' ? name : word) && strcmp(base(path), word);
-}
-
 static void look_at_name(struct trail *t, const json_t *process, const char *name, const char *how)
 {
 	const char *path = text_of(process, "path");
 
-	if (own_image(t, process) && (claims(name, path) || claims(base(name), path)))
+	if (own_image(t, process) && disguise_claims(name, path))
 		signf(t, "disguised-name", "it %s %.100s while its program is %.200s", how, name, path);
 }
 
@@ -385,8 +359,11 @@ static void on_other(struct trail *t, const json_t *v, bool *first_gone)
 			json_object_set_new(o, "renamed", json_true());
 		}
 	} else if (!strcmp(event, "sleep")) {
-		if (jsonio_num(v, "seconds", 0) >= LONG_SLEEP)
-			signf(t, "long-sleep", "it slept for %.0f seconds at once", jsonio_num(v, "seconds", 0));
+		/* Waits that follow each other are told together. */
+		double each = jsonio_num(v, "seconds", 0) / (double)jsonio_int(v, "times", 1);
+
+		if (each >= LONG_SLEEP)
+			signf(t, "long-sleep", "it slept for %.0f seconds at once", each);
 	} else if (!strcmp(event, "ptrace")) {
 		const char *request = text_of(v, "request");
 

@@ -236,11 +236,66 @@ static void scans(void)
 	json_decref(d);
 }
 
+static unsigned marked(const json_t *list, const char *key)
+{
+	unsigned n = 0;
+	size_t i;
+	json_t *v;
+
+	json_array_foreach(list, i, v)
+		n += json_object_get(v, key) != NULL;
+	return n;
+}
+
+#define LICENCES "/usr/share/common-licenses/"
+
+/* What was in a file before, and whether it can be read now. */
+static void contents(void)
+{
+	json_t *d, *f;
+	struct stat st;
+
+	if (stat(LICENCES "GPL-2", &st)) {
+		printf("ok - # skip no texts of licences here\n");
+		return;
+	}
+	d = run_text("#!/bin/sh\ncd " LICENCES "\nfor f in GPL-2 GPL-3; do head -c 9000 /dev/urandom > $f; done\n"
+		"head -c 9000 /dev/urandom > BSD.x; rm BSD; gzip -n GFDL-1.3; echo more >> Artistic\n", "/tmp/x.sh", "script");
+	f = find(json_object_get(d, "files"), "path", LICENCES "GPL-2");
+	OK(f && digest_ok(jsonio_str(f, "before")) && jsonio_int(f, "before_size", 0) == st.st_size, "what a file was before is told");
+	OK(jsonio_bool(f, "unreadable", false), "chance in the place of a text is unreadable");
+	f = find(json_object_get(d, "files"), "path", LICENCES "BSD.x");
+	OK(jsonio_bool(f, "unreadable", false), "under the old name with an ending, too");
+	OK(marked(json_object_get(d, "files"), "unreadable") == 3, "a packed file and one with more lines are not");
+	json_decref(d);
+}
+
+static void accounts(void)
+{
+	json_t *d = run_text("#!/bin/sh\nprintf 'new:x:0:7::/:\\n::::\\nx\\n' >> /etc/passwd\nsed -i 's|^games:.*|games:*:5:60:::/bin/sh|; /^lp:/d' /etc/passwd\n"
+		"echo 'x:x:9:new,,games' >> /etc/group\nmkdir -p /etc/sudoers.d\nprintf '# no\\n\\tDefaults x\\nnew ALL=ALL\\n#7 ALL=ALL\\n' > /etc/sudoers.d/x\n",
+		"/tmp/x.sh", "script"), *all = json_object_get(d, "accounts"), *o = find(all, "change", "created");
+
+	OK(o && !strcmp(jsonio_str(o, "account"), "new") && !strcmp(jsonio_str(o, "detail"), "0"), "an account that was made");
+	o = find(all, "change", "shell");
+	OK(o && !strcmp(jsonio_str(o, "account"), "games") && !strcmp(jsonio_str(o, "detail"), "/bin/sh"), "another shell");
+	OK(find(all, "change", "password") && !json_object_get(find(all, "change", "password"), "detail"), "another password, which is not told");
+	o = find(all, "change", "deleted");
+	OK(o && !strcmp(jsonio_str(o, "account"), "lp"), "one that was deleted");
+	o = find(all, "change", "group");
+	OK(o && !strcmp(jsonio_str(o, "account"), "new") && !strcmp(jsonio_str(o, "detail"), "x"), "members of a group");
+	o = find(all, "change", "rights");
+	OK(o && !strcmp(jsonio_str(o, "account"), "new") && find(all, "account", "#7"), "rights by sudo, of a number as well; comments are none");
+	json_decref(d);
+}
+
 int main(void)
 {
 	msg_init("micro_dynamic");
 	network();
 	scans();
+	contents();
+	accounts();
 	settler();
 	scripts();
 	ways();
