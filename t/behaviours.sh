@@ -27,11 +27,12 @@ trap 'exit 130' INT TERM
 chmod 755 "$work"
 mkdir "$work/s"
 
-# What this garden has, of what some specimens need: people's homes, time that passes at once.
+# What this garden has, of what some specimens need: people's homes, somebody who answers, time that passes at once.
 cat >"$work/probe" <<'E'
 #!/bin/sh
 [ -e /.muss-scratch ] || exit 0
 [ -z "$(ls /home)" ] || : >/var/tmp/home
+bash -c ': </dev/tcp/192.0.2.1/80' 2>/dev/null && : >/var/tmp/internet
 sleep 100000
 : >/var/tmp/time
 E

@@ -358,12 +358,6 @@ static void on_other(struct trail *t, const json_t *v, bool *first_gone)
 			json_object_set(o, "comm", json_object_get(v, "name"));
 			json_object_set_new(o, "renamed", json_true());
 		}
-	} else if (!strcmp(event, "sleep")) {
-		/* Waits that follow each other are told together. */
-		double each = jsonio_num(v, "seconds", 0) / (double)jsonio_int(v, "times", 1);
-
-		if (each >= LONG_SLEEP)
-			signf(t, "long-sleep", "it slept for %.0f seconds at once", each);
 	} else if (!strcmp(event, "ptrace")) {
 		const char *request = text_of(v, "request");
 
@@ -403,7 +397,12 @@ static void on_other(struct trail *t, const json_t *v, bool *first_gone)
 static void on_sleep(struct trail *t, const json_t *v)
 {
 	static const char *const KEYS[] = { "pid", "call", "seconds", "times", "clock" };
+	/* Waits that follow each other are told together. */
+	double each = jsonio_num(v, "seconds", 0) / (double)jsonio_int(v, "times", 1);
 	json_t *o;
+
+	if (each >= LONG_SLEEP)
+		signf(t, "long-sleep", "it slept for %.0f seconds at once", each);
 
 	/* Pauses between two steps of ordinary work are no waits. */
 	if (jsonio_num(v, "seconds", 0) < LONG_SECONDS)
