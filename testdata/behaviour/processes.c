@@ -144,6 +144,32 @@ ACTION(long_sleep)
 	return put("/var/tmp/behaviour.late", "x\n", 0600);
 }
 
+/* Goes on in a later year than that in which it was made. */
+ACTION(date_trigger)
+{
+	time_t now = time(NULL);
+	struct tm t;
+
+	if (!gmtime_r(&now, &t) || t.tm_year + 1900 <= atoi(__DATE__ + 7))
+		return 3;
+	return put("/var/tmp/behaviour.year", "x\n", 0600);
+}
+
+/* Goes on when it is told to. */
+ACTION(other_argument)
+{
+	if (argc < 2 || strcmp(argv[1], "start"))
+		return 3;
+	return put("/var/tmp/behaviour.start", "x\n", 0600);
+}
+
+ACTION(no_root)
+{
+	if (getuid() == 0)
+		return 3;
+	return put("/var/tmp/behaviour.user", "x\n", 0600);
+}
+
 /* Until it has to be ended: more than the garden gives. */
 ACTION(forks_without_end)
 {
