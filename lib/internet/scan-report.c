@@ -1,5 +1,6 @@
 #include "internet/scan.h"
 
+#include <arpa/inet.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,8 +110,11 @@ static json_t *tell(const struct state *t)
 {
 	const char *protocol = t->protocol == TCP ? "tcp" : t->protocol == UDP ? "udp" : "icmp";
 	double duration = (double)(t->last_us - t->first_us) / 1e6;
+	char first[INET6_ADDRSTRLEN] = "";
 	json_t *o = json_pack("{s:s,s:i,s:I,s:i}", "protocol", protocol, "port", (int)t->port, "count", (json_int_t)t->count, "addresses", (int)t->distinct);
 
+	inet_ntop(t->v6 ? AF_INET6 : AF_INET, t->v6 ? t->first : t->first + 12, first, sizeof first);
+	json_object_set_new(o, "first", json_string(first));
 	tell_order(t, o);
 	json_object_set_new(o, "rate", duration > 0 ? json_real((double)(t->count - 1) / duration) : json_null());
 	json_object_set_new(o, "header", tell_header(t));

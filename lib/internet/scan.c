@@ -195,8 +195,11 @@ void scan_packet(struct scan *s, const unsigned char *p, size_t n, int64_t us)
 		t->distinct += fresh;
 		take_order(t, position(&k), fresh);
 		take_header(t, &k);
-		if (!t->count++)
+		if (!t->count++) {
 			t->first_us = us;
+			t->v6 = k.v6;
+			memcpy(t->first, k.to, sizeof t->first);
+		}
 		t->last_us = us;
 	}
 	if (k.payload_len && (k.protocol != UDP || opens))

@@ -21,6 +21,8 @@ struct state {
 	uint64_t count, steps, constant, revisits;
 	uint32_t distinct;
 	int64_t first_us, last_us;
+	unsigned char first[16];         /* the first destination; an address of IPv4 in the last four bytes */
+	bool v6;
 	uint64_t at, step;               /* the last destination, and the step to it */
 	uint64_t *sample;
 	size_t sampled;
