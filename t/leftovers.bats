@@ -23,13 +23,13 @@ setup() {
 # Everything that stands in public folders and could be ours; other tests' own folders left out.
 public() {
 	find /tmp /var/tmp /run /dev/shm -maxdepth 1 \( -name '*muss*' -o -name '*garden*' -o -name '*world*' \) \
-		! -name 'muss-check.*' ! -name 'muss-trial-*' ! -name 'muss-escape-*' 2>/dev/null | sort
+		! -name 'muss-*.??????' ! -name 'muss-trial-*' ! -name 'muss-escape-*' ! -name 'muss-cgroup-*' 2>/dev/null | sort
 }
 
-below() {   # PID: it and all its descendants
-	local child
-	echo "$1"
-	for child in $(pgrep -P "$1"); do below "$child"; done
+below() {   # PID: it and all its descendants, as they are at one moment; with their parents and commands
+	ps -eo pid=,ppid=,args= | awk -v top="$1" '
+		{ parent[$1] = $2; line[$1] = $0 }
+		END { for (p in parent) { q = p; for (i = 0; i < 20 && q in parent && q != top; i++) q = parent[q]; if (q == top) print line[p] } }'
 }
 
 alive() {   # a zombie only waits for whoever reaps orphans here
@@ -45,9 +45,14 @@ start() {
 
 # What is there at this moment, and has to be gone soon.
 look() {
-	below "$tool" >pids
-	keeper=$(pgrep -P "$tool" -f helper-garden || true)
-	warden=$([ -z "$keeper" ] || pgrep -P "$keeper" -x init | head -n 1)
+	below "$tool" >tree
+	awk '{ print $1 }' tree >pids
+	keeper=$(awk -v top="$tool" '$2 == top && /helper-garden/ { print $1; exit }' tree)
+	# Of the keeper's children the one in another process namespace.
+	warden=
+	for pid in $(awk -v top="$keeper" '$2 == top { print $1 }' tree); do
+		[ "$(readlink "/proc/$pid/ns/pid")" = "$(readlink "/proc/$keeper/ns/pid")" ] || warden=$pid
+	done
 	: >spaces
 	for pid in $warden $keeper; do
 		readlink "/proc/$pid"/ns/* 2>/dev/null >>spaces || true
