@@ -10,6 +10,8 @@ def facts($d; $v):
 	  accounts: [$d.accounts[]? | "\(.change) \(.account)"] | unique,
 	  connections: [$d.connections[] | "\(.event) \(.protocol) \(.address) \(.port)"] | unique,
 	  sleeps: [$d.sleeps[]? | "\(.call) \(.seconds | round)"] | unique,
+	  exchanges: [$d.exchanges[]? | "\(.service) \(.address) \(.port)"] | unique,
+	  scans: [$d.scans[]? | "\(.protocol) \(.port) \(.order) \(.addresses)"] | unique,
 	  memory: ($d.memory | length),
 	  processes: [$d.processes[] | select(.runs[0] == 0)
 		| if .path == $d.path or .file == $d.path or (.argv[1] == $d.path and (.path | base | IN("dash", "sh", "bash"))) then "self" else .path | base end] | sort,
@@ -39,6 +41,8 @@ def compare($e; $f; $caps):
 	  startup: exactly($e.startup // []; $f.startup), accounts: exactly($e.accounts // []; $f.accounts),
 	  connections: exactly($e.connections // []; $f.connections),
 	  sleeps: exactly($e.sleeps // []; $f.sleeps),
+	  exchanges: (if $e.exchanges == null and $e.connections then exactly([]; []) else exactly($e.exchanges // []; $f.exchanges) end),
+	  scans: exactly($e.scans // []; $f.scans),
 	  memory: exactly([range($e.memory // 0) | "piece \(.)"]; [range($f.memory) | "piece \(.)"]),
 	  processes: (if $e.processes == null then exactly([]; []) else exactly($e.processes | counted; $f.processes | counted) end),
 	  signs: signs_of($e.signs; $f.signs),
@@ -58,7 +62,7 @@ def compare($e; $f; $caps):
 	  else ([.result | to_entries[] | .key as $k | (.value.missing[] | "# \($k): missing \(.)"), (.value.extra[] | "# \($k): too much \(.)")]) as $bad
 	  | if $bad == [] then "ok \($i) \(.name)" else "not ok \($i) \(.name)\n" + ($bad | join("\n")) end end]
   + ["# fact          expected reported recall precision"]
-  + [("files", "startup", "accounts", "connections", "sleeps", "memory", "processes", "signs", "capabilities") as $k
+  + [("files", "startup", "accounts", "connections", "exchanges", "scans", "sleeps", "memory", "processes", "signs", "capabilities") as $k
 	| [$all[] | .result // empty | .[$k] // empty] as $r
 	| ($r | map(.hit + (.missing | length)) | add // 0) as $want | ($r | map(.hit) | add // 0) as $hit | ($r | map(.have) | add // 0) as $have
 	| ($r | map(.extra | length) | add // 0) as $extra
