@@ -162,8 +162,9 @@ json_t *traffic_indicators(const json_t *exchanges, const json_t *scans)
 
 static void sign_scan(json_t *signs, const json_t *o)
 {
-	char *text = buf_printf("it asked %lld addresses from %.50s on for %.20s port %lld, in %.20s order, %.0f a second",
-		(long long)jsonio_int(o, "addresses", 0), text_of(o, "first"), text_of(o, "protocol"), (long long)jsonio_int(o, "port", 0), text_of(o, "order"), jsonio_num(o, "rate", 0));
+	char *text = buf_printf("it asked %lld addresses for %.20s port %lld, in %.20s order, %.0f a second, first %.50s",
+		(long long)jsonio_int(o, "addresses", 0), text_of(o, "protocol"), (long long)jsonio_int(o, "port", 0), text_of(o, "order"),
+		jsonio_num(o, "rate", 0), text_of(o, "first"));
 
 	trail_sign(signs, "scans", text);
 	free(text);
