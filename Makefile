@@ -19,7 +19,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 
 # ---- rooms: what each uses (rooms of lower floors only) and the library it owns ----
 
-ROOMS := base casefile trust known judge places confine code initrd carve emulate garden internet listing link pack centre host agent remedy micro export proof
+ROOMS := base casefile trust known judge places lived confine code initrd carve emulate garden internet listing link pack centre host agent remedy micro export proof
 
 USES_base     :=
 USES_casefile := base
@@ -27,12 +27,13 @@ USES_trust    := base
 USES_known    := base
 USES_judge    := base
 USES_places   := base
+USES_lived    := base
 USES_confine  := base
 USES_code     := confine base
 USES_initrd   := casefile base
 USES_carve    := casefile code base
 USES_emulate  := code confine base
-USES_garden   := confine base
+USES_garden   := confine lived base
 USES_internet := confine base
 USES_listing  := casefile judge base
 USES_link     := trust base
@@ -41,9 +42,9 @@ USES_centre   := trust casefile known base
 USES_host     := code confine judge known places base
 USES_agent    := link trust casefile base
 USES_remedy   := code confine casefile base
-USES_micro    := garden code confine casefile judge known places base
+USES_micro    := garden code confine casefile judge known places lived base
 USES_export   := confine casefile base
-USES_proof    := garden confine casefile trust base
+USES_proof    := garden confine casefile trust lived base
 
 LIBS_base     := -ljansson -lsqlite3 -lcrypto
 LIBS_casefile := -larchive
@@ -69,9 +70,9 @@ TOOL_mls     := listing judge casefile base
 TOOL_msend   := agent link trust casefile base
 TOOL_mrecv   := link centre confine trust casefile known base
 TOOL_mkey    := trust base
-TOOL_mnicter := export micro garden code confine judge casefile known places base
+TOOL_mnicter := export micro garden code confine judge casefile known places lived base
 TOOL_mgen    := remedy code confine casefile base
-TOOL_mverify := proof garden confine trust casefile base
+TOOL_mverify := proof garden confine trust casefile lived base
 TOOL_magent  := agent link trust casefile base
 TOOL_mcenter := centre trust casefile known base
 
@@ -82,7 +83,7 @@ TOOL_helper-static := code confine base
 TOOL_helper-carve := carve code confine casefile base
 TOOL_helper-unpack := emulate code confine base
 TOOL_helper-functions := code confine base
-TOOL_helper-garden := garden confine base
+TOOL_helper-garden := garden confine lived base
 TOOL_helper-internet := internet confine base
 TOOL_helper-yara := code confine base
 TOOL_helper-initrd := initrd confine casefile base
@@ -140,8 +141,8 @@ room_of  = $(firstword $(subst _, ,$(1)))
 
 # Programs that tests use and nobody installs: t/NAME.c.
 PROBES := dummynet ingarden capable casecat badcase mkremover killat forgeindex derive knownbench scanbench mutate
-PROBE_ingarden := garden confine base
-PROBE_capable := micro garden code confine casefile judge known places base
+PROBE_ingarden := garden confine lived base
+PROBE_capable := micro garden code confine casefile judge known places lived base
 PROBE_casecat := casefile base
 PROBE_badcase := casefile base
 PROBE_killat := base

@@ -94,6 +94,7 @@ int io_slurp_path(const char *path, size_t cap, struct buf *out, struct err *e);
 ssize_t io_slurp_at(int dirfd, const char *path, size_t cap, struct buf *out);
 int io_copy(int from, int to, uint64_t cap, uint64_t *copied, struct err *e);
 int io_open_in(const char *path, struct err *e);   /* NULL or "-": standard input (dup'ed) */
+int io_open_beneath(int dir, const char *rel, int flags);   /* links refused, nothing outside of dir, on one file system; -1 and errno */
 int io_tmp(struct err *e);                         /* an unnamed file in $TMPDIR, mode 0600; never tmp names */
 int io_mkdirs(const char *path, mode_t mode, struct err *e);   /* mkdir -p */
 int io_rmtree(int dirfd, const char *name, struct err *e);     /* never follows links, stays on one file system */

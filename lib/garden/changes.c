@@ -115,7 +115,7 @@ static void lower_gone(struct list *s, int dir, const char *path, int depth)
 			if (!nodes_find(s->now, child) && !nodes_find(s->base, child))
 				add_deleted(s, child, st.st_mode);
 			if (S_ISDIR(st.st_mode) && depth < GARDEN_DEPTH && !nodes_find(s->now, child))
-				lower_gone(s, nodes_open(dirfd(d), entry->d_name, O_RDONLY | O_DIRECTORY), child, depth + 1);
+				lower_gone(s, io_open_beneath(dirfd(d), entry->d_name, O_RDONLY | O_DIRECTORY), child, depth + 1);
 		}
 		free(child);
 	}
@@ -210,7 +210,7 @@ static void look_at(struct list *s, struct node *now)
 			add_present(s, now, "modified", what);
 	}
 	if (was_folder && (!S_ISDIR(now->st.st_mode) || now->opaque))
-		lower_gone(s, nodes_open(y->lower, rel, O_RDONLY | O_DIRECTORY), now->path, 0);
+		lower_gone(s, io_open_beneath(y->lower, rel, O_RDONLY | O_DIRECTORY), now->path, 0);
 	nodes_drop(&below);
 }
 

@@ -88,7 +88,7 @@ int copy_tree(const struct layers *l, int from, int to, const char *path, struct
 			continue;
 		child = buf_printf("%s/%s", path, entry->d_name);
 		if (S_ISDIR(st.st_mode) && mkdirat(to, entry->d_name, 0755) == 0) {
-			int sub = nodes_open(dirfd(d), entry->d_name, O_RDONLY | O_DIRECTORY);
+			int sub = io_open_beneath(dirfd(d), entry->d_name, O_RDONLY | O_DIRECTORY);
 			int made = openat(to, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 			if (sub >= 0 && made >= 0 && !layers_hidden(l, child)) {

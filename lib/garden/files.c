@@ -135,11 +135,11 @@ int files_open_lower(const struct layers *l, const char *path, struct err *e)
 	if (y->lower < 0 && first->lower < 0 && !layers_hidden(l, path)) {
 		/* A copied folder of an unprivileged world. */
 		rel = path + strspn(path, "/");
-		fd = nodes_open(l->lower, rel, O_PATH);
+		fd = io_open_beneath(l->lower, rel, O_PATH);
 		return regular(fd, path, e);
 	}
 	if (y->lower < 0 || layers_hidden(l, path) || !nodes_look(y->lower, rel, false, &n))
 		return err_set(e, EX_NOINPUT, "%s is not in the lower root", err_q(path));
 	nodes_drop(&n);
-	return regular(nodes_open(y->lower, rel, O_PATH), path, e);
+	return regular(io_open_beneath(y->lower, rel, O_PATH), path, e);
 }

@@ -168,7 +168,6 @@ struct node *nodes_find(const struct nodes *n, const char *path);
 void nodes_digest(const struct layers *l, struct node *n);
 void nodes_drop(struct node *n);
 void nodes_free(struct nodes *n);
-int nodes_open(int dir, const char *rel, int flags);   /* openat2, links refused, on one file system */
 
 struct machine;
 json_t *changes_list(const struct layers *l, const struct nodes *base, const struct machine *m, struct err *e);

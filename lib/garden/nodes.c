@@ -3,31 +3,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #define LIST_BYTES 65536      /* XATTR_LIST_MAX */
 #define VALUE_BYTES 65536     /* XATTR_SIZE_MAX */
-
-int nodes_open(int dir, const char *rel, int flags)
-{
-	struct open_how how = { .flags = (uint64_t)(unsigned)flags | O_CLOEXEC | O_NOFOLLOW,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV };
-	int fd;
-
-	/* RESOLVE_BENEATH answers EAGAIN when somebody renames meanwhile. */
-	for (int i = 0; i < 100; i++) {
-		fd = (int)syscall(SYS_openat2, dir, rel, &how, sizeof how);
-		if (fd >= 0 || errno != EAGAIN)
-			return fd;
-	}
-	return -1;
-}
 
 static bool overlay_name(const char *name, const char *what)
 {
@@ -77,7 +60,7 @@ static void look_xattrs(const char *path, struct node *n)
 bool nodes_look(int dir, const char *rel, bool digest, struct node *n)
 {
 	char link[64], target[4097];
-	int fd = nodes_open(dir, rel, O_PATH);
+	int fd = io_open_beneath(dir, rel, O_PATH);
 	ssize_t len;
 
 	*n = (struct node){ 0 };
@@ -181,7 +164,7 @@ static int walk(const struct layers *l, const struct layer *y, int dir, const ch
 		one.path = child;
 		add(n, &one);
 		if (rc == 0 && S_ISDIR(one.st.st_mode) && depth < GARDEN_DEPTH) {
-			int sub = nodes_open(dirfd(d), entry->d_name, O_RDONLY | O_DIRECTORY);
+			int sub = io_open_beneath(dirfd(d), entry->d_name, O_RDONLY | O_DIRECTORY);
 
 			if (sub >= 0)
 				rc = walk(l, y, sub, child, depth + 1, n, e);

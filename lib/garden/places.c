@@ -27,7 +27,7 @@ int places_folder(const struct layer *y, const char *rel)
 		made = mkdirat(at, p, 0755) == 0;
 		next = openat(at, p, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (made && next >= 0 && y->lower >= 0) {
-			lower = nodes_open(y->lower, path, O_RDONLY | O_DIRECTORY);
+			lower = io_open_beneath(y->lower, path, O_RDONLY | O_DIRECTORY);
 			if (lower >= 0)
 				copy_attributes(lower, next);
 			io_close(&lower);
@@ -85,7 +85,7 @@ static int hide(const struct layers *l, const struct layer *y, const char *rel, 
 			rc = err_sys(e, "cannot hide %s", err_q(rel));
 		/* Kernels before 6.6 keep no user attributes on a tmpfs. */
 		else if (fsetxattr(fd, l->privileged ? "trusted.overlay.opaque" : "user.overlay.opaque", "y", 1, 0))
-			whiteout_children(nodes_open(y->lower, rel, O_RDONLY | O_DIRECTORY), fd);
+			whiteout_children(io_open_beneath(y->lower, rel, O_RDONLY | O_DIRECTORY), fd);
 	} else {
 		fd = upper_parent(y, rel, &name);
 		if (fd < 0 || (mknodat(fd, name, S_IFCHR, makedev(0, 0)) && errno != EEXIST))
@@ -184,7 +184,7 @@ static void open_up(const struct layers *l, const struct layer *y, int lower, co
 			continue;
 		child = strcmp(rel, ".") ? buf_printf("%s/%s", rel, entry->d_name) : buf_strdup(entry->d_name);
 		whole = buf_printf("%s/%s", y->path, child);
-		sub = layers_hidden(l, whole) ? -1 : nodes_open(dirfd(d), entry->d_name, O_RDONLY | O_DIRECTORY);
+		sub = layers_hidden(l, whole) ? -1 : io_open_beneath(dirfd(d), entry->d_name, O_RDONLY | O_DIRECTORY);
 		if (sub >= 0) {
 			fd = places_folder(y, child);
 			io_close(&fd);
@@ -198,7 +198,7 @@ static void open_up(const struct layers *l, const struct layer *y, int lower, co
 		free(whole);
 	}
 	for (size_t i = 0; !strcmp(rel, ".") && i < sizeof DEEP / sizeof *DEEP; i++) {
-		int deep = nodes_open(y->lower, DEEP[i], O_PATH | O_DIRECTORY);
+		int deep = io_open_beneath(y->lower, DEEP[i], O_PATH | O_DIRECTORY);
 
 		fd = deep >= 0 ? places_folder(y, DEEP[i]) : -1;
 		io_close(&fd);

@@ -1,4 +1,5 @@
-#include "garden/lived-internal.h"
+#include "garden/garden-internal.h"
+#include "lived/lived.h"
 
 #include <errno.h>
 #include <fcntl.h>

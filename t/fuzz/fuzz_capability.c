@@ -1,4 +1,4 @@
-/* Rules of capabilities, and what they are held against: either half is anything. rooms: micro garden code confine casefile judge known base */
+/* Rules of capabilities, and what they are held against: either half is anything. rooms: micro garden code confine casefile judge known places lived base */
 #include "micro/capability.h"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "garden/lived-internal.h"
+#include "lived/internal.h"
 
 #include <stdlib.h>
 #include <string.h>

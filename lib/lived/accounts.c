@@ -1,4 +1,4 @@
-#include "garden/lived-internal.h"
+#include "lived/internal.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 /* The lower root's own lines are few enough to look at each, and may be anything. */
 static void slurp(int lower, const char *path, struct buf *b)
 {
-	int fd = nodes_open(lower, path, O_RDONLY | O_NONBLOCK);
+	int fd = io_open_beneath(lower, path, O_RDONLY | O_NONBLOCK);
 	struct err ignored;
 
 	if (fd < 0 || io_slurp(fd, MIB, b, path, &ignored))

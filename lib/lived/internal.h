@@ -1,19 +1,8 @@
-/* What makes a machine look lived in: the tool's side of it, from rules/garden/machine.json to a plan for the keeper. */
-#ifndef GARDEN_LIVED_INTERNAL_H
-#define GARDEN_LIVED_INTERNAL_H
+/* What the files of lived share among themselves. */
+#ifndef LIVED_INTERNAL_H
+#define LIVED_INTERNAL_H
 
-#include "garden/garden-internal.h"
-
-/* ---- lived.c ---- */
-
-/*
- * The plan of a machine that the settings in the file `path` describe (muss-garden(7)), over the lower root `lower` (an open folder):
- * {"host","uptime" (seconds),"device","files":[{"path","type":"file"|"dir"|"link","mode","uid","gid","mtime","at","size","target","keep"}],
- *  "services":[{"name","argv","exe","uid","gid"}],"sys":[{"path","text"|"target"}],"proc":[the same],"card":{..}}.
- * at and size are of the file's bytes in *contents, a sealed memory file that becomes the caller's; a file may have "text" instead. All but
- * the keys is the same for the same settings, host name and hour, and made once in that hour. 78: bad settings; 66: none. New reference.
- */
-json_t *lived_plan(const char *path, int lower, int *contents, struct err *e);
+#include "lived/lived.h"
 
 #define DAY 86400
 #define HOUR 3600

@@ -1,4 +1,4 @@
-#include "garden/lived-internal.h"
+#include "lived/internal.h"
 
 #include <limits.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "garden/lived-internal.h"
+#include "lived/internal.h"
 
 #include <openssl/evp.h>
 #include <openssl/rand.h>
