@@ -103,7 +103,6 @@ void bend_stopped(struct bend *b, struct task *k)
 		spin_sample(b, k);
 		sleeps_stopped(b, k);
 	}
-	k->interrupted = false;
 }
 
 /* ---- leaps ---- */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,11 +18,36 @@
 
 /* ---- what a process asks about itself ---- */
 
+static unsigned long filters_of(const char *pid)
+{
+	char path[48];
+	struct buf b = { 0 };
+	const char *p;
+	unsigned long n = 0;
+
+	snprintf(path, sizeof path, "/proc/%s/status", pid);
+	if (io_slurp_at(AT_FDCWD, path, 65536, &b) > 0 && (p = strstr(buf_str(&b), "\nSeccomp_filters:")))
+		n = strtoul(p + 17, NULL, 10);
+	buf_free(&b);
+	return n;
+}
+
+/* Those that a process has put upon itself: it has ours besides, and those that we ourselves run under. */
+static unsigned long own_filters(unsigned long all)
+{
+	unsigned long others = filters_of("self") + 1;
+
+	return all > others ? all - others : 0;
+}
+
 bool disguise_prctl(struct task *k, long *result)
 {
+	char pid[16];
+
 	switch ((int)k->arg[0]) {
 	case PR_GET_SECCOMP:
-		*result = 0;
+		snprintf(pid, sizeof pid, "%d", k->tid);
+		*result = own_filters(filters_of(pid)) ? SECCOMP_MODE_FILTER : SECCOMP_MODE_DISABLED;
 		return true;
 	case PR_GET_NO_NEW_PRIVS:
 		*result = k->no_new_privs;
@@ -88,15 +114,19 @@ static bool seems_busy(pid_t tid, char state)
 	return state == 't' || tid == 1;
 }
 
-static void replace_line(struct buf *out, const char *line, size_t n, const struct task *k, pid_t tid)
+static void replace_line(struct buf *out, const char *line, size_t n, unsigned long filters, const struct task *k, pid_t tid)
 {
-	static const char *const ZERO[] = { "TracerPid:", "Seccomp:", "Seccomp_filters:" };
-
-	for (size_t i = 0; i < sizeof ZERO / sizeof *ZERO; i++) {
-		if (!strncmp(line, ZERO[i], strlen(ZERO[i]))) {
-			buf_addf(out, "%s\t0\n", ZERO[i]);
-			return;
-		}
+	if (!strncmp(line, "Seccomp:", 8)) {
+		buf_addf(out, "Seccomp:\t%d\n", filters ? SECCOMP_MODE_FILTER : SECCOMP_MODE_DISABLED);
+		return;
+	}
+	if (!strncmp(line, "Seccomp_filters:", 16)) {
+		buf_addf(out, "Seccomp_filters:\t%lu\n", filters);
+		return;
+	}
+	if (!strncmp(line, "TracerPid:", 10)) {
+		buf_adds(out, "TracerPid:\t0\n");
+		return;
 	}
 	if (!strncmp(line, "NoNewPrivs:", 11))
 		buf_addf(out, "NoNewPrivs:\t%d\n", tid == k->tid && k->no_new_privs);
@@ -108,10 +138,13 @@ static void replace_line(struct buf *out, const char *line, size_t n, const stru
 
 static void rewrite_status(const struct buf *in, struct buf *out, const struct task *k, pid_t tid)
 {
+	const char *all = strstr(buf_str(in), "\nSeccomp_filters:");
+	unsigned long filters = all ? own_filters(strtoul(all + 17, NULL, 10)) : 0;
+
 	for (const char *p = buf_str(in), *end; *p; p = end) {
 		end = p + strcspn(p, "\n");
 		end += *end == '\n';
-		replace_line(out, p, (size_t)(end - p), k, tid);
+		replace_line(out, p, (size_t)(end - p), filters, k, tid);
 	}
 }
 
@@ -228,7 +261,8 @@ void disguise_opened(const struct tracer *t, const struct bend *b, struct task *
 	struct buf text = { 0 };
 	int fd = result >= 0 ? tracee_copy(k->tgid, (int)result) : -1;
 
-	if (fd >= 0 && compose(t, b, k, k->masked, &text) && io_write(fd, text.p, text.len) == 0)
+	/* Another thread may have put something else at that number; only a memory file never makes us wait. */
+	if (fd >= 0 && fcntl(fd, F_GET_SEALS) >= 0 && compose(t, b, k, k->masked, &text) && io_write(fd, text.p, text.len) == 0)
 		lseek(fd, 0, SEEK_SET);
 	io_close(&fd);
 	buf_free(&text);

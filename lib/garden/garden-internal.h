@@ -261,7 +261,7 @@ struct wait {
 	bool fired;                  /* its time is over, the call is being ended */
 	bool moved;                  /* the argument with its time points to a copy of ours */
 };
-struct blocked { uint64_t runs; int64_t since, real, grace; bool looked; };   /* idle.c: its present wait, whichever */
+struct blocked { uint64_t runs; int64_t since, real, grace; bool looked; char state; };   /* idle.c: its present wait, whichever */
 
 struct tracer;
 struct task {

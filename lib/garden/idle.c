@@ -74,7 +74,7 @@ static bool waits(struct bend *b, struct task *k)
 	if (k->wait.fired)
 		return false;
 	runs = runs_of(k->tid);
-	state = state_of(k->tid);
+	state = k->blocked.state = state_of(k->tid);
 	if (runs != k->blocked.runs || !k->blocked.runs) {
 		k->blocked.runs = runs;
 		k->blocked.since = bend_now(b);

@@ -62,7 +62,7 @@ void spin_look(struct bend *b, int64_t next)
 	}
 	if (s->readings >= READINGS)
 		judge(b, true);
-	else if (!k->interrupted)
+	else if (k->blocked.state == 'R')
 		k->interrupted = ptrace(PTRACE_INTERRUPT, k->tid, NULL, NULL) == 0;
 	s->readings = 0;
 }

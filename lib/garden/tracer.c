@@ -394,7 +394,7 @@ bool tracer_wait(struct tracer *t, pid_t pid, int status)
 		k->unannounced = true;
 	}
 	if (WIFSTOPPED(status))
-		at_stop(t, k, status);
+		at_stop(t, k, status), k->interrupted = false;   /* any stop clears the one that was asked for */
 	else
 		at_end(t, k, status);
 	return true;

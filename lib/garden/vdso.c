@@ -102,7 +102,7 @@ struct plan { bool looked, good; uint64_t function[COUNT], block; };
 
 static size_t code_size(void)
 {
-	return (size_t)(vdso_end - vdso_code);
+	return (size_t)((uintptr_t)vdso_end - (uintptr_t)vdso_code);
 }
 
 /* Our own one, from the kernel: every 64-bit process has the same. */
@@ -207,7 +207,7 @@ static bool write_code(const struct bend *b, const struct task *k)
 	if (pwrite(k->memory, code, code_size(), (off_t)(k->vdso + p->block)) != (ssize_t)code_size())
 		return false;
 	for (size_t f = 0; f < COUNT; f++) {
-		distance = (int32_t)(p->block + (uint64_t)(FUNCTIONS[f].code - vdso_code) - p->function[f] - JUMP);
+		distance = (int32_t)(p->block + ((uintptr_t)FUNCTIONS[f].code - (uintptr_t)vdso_code) - p->function[f] - JUMP);
 		memcpy(jump + 1, &distance, sizeof distance);
 		if (pwrite(k->memory, jump, JUMP, (off_t)(k->vdso + p->function[f])) != JUMP)
 			return false;

@@ -266,6 +266,7 @@ static void test_record(void)
 		now = time(NULL);
 		then = strtoll(buf_str(&output) + (output.len > 5 ? 5 : 0), NULL, 10);
 		OK(then - now - days * DAY <= 0 && then - now - days * DAY > -10, days < 0 ? "a run begins in the past" : "or in the future");
+		OK(said("date-later good"), "and its clocks agree on that later on");
 	}
 	r = run(forever, (struct run){ .quiet_ms = 300, .seconds = 20 }, events);
 	OK(r.settled && r.skipped_ns == 0 && r.elapsed < 10, "who waits for ever waits");
@@ -288,7 +289,7 @@ static void test_looks(bool bend)
 		"name Name:\tlooks", "thread TracerPid:\t0", "pid TracerPid:\t0", "task TracerPid:\t0", "around Name:\tlooks",
 		"openat2 TracerPid:\t0", "init State:\tS (sleeping)", "relative TracerPid:\t0", "stat R ", "wchan 0", "child TracerPid:\t0",
 		"cloexec 1", "missing ENOENT", "other TracerPid:\t7", "prctl 1 0 0", "privs-set 1", "privs-shown NoNewPrivs:\t1",
-		"traceme 0 -1 EPERM" };
+		"own-filter 2", "own-filter-shown Seccomp:\t2", "traceme 0 -1 EPERM" };
 	const char *argv[] = { "/opt/looks", NULL };
 	struct err e = { 0 };
 	json_t *events = json_array();

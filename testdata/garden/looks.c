@@ -5,7 +5,10 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/openat2.h>
+#include <linux/seccomp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +44,8 @@ int main(void)
 	char path[64], *p;
 	int fd;
 	long first, second;
+	struct sock_filter code[] = { BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW) };
+	struct sock_fprog program = { 1, code };
 	pid_t pid;
 
 	if (access("/.muss-scratch", F_OK))
@@ -85,6 +90,9 @@ int main(void)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	printf("privs-set %d\n", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
 	line("privs-shown", open("/proc/self/status", O_RDONLY), "NoNewPrivs:");
+	syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+	printf("own-filter %d\n", prctl(PR_GET_SECCOMP));
+	line("own-filter-shown", open("/proc/self/status", O_RDONLY), "Seccomp:");
 	first = ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 	second = ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 	printf("traceme %ld %ld %s\n", first, second, strerrorname_np(errno));
