@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define VALUE_MOST 2000u   /* longer ones are data, not something to look for */
+#define SCANS 200u         /* of one piece: what a machine can tell apart has fewer */
 #define TECHNIQUES 300u    /* ATT&CK has about 700, with those for phones */
 
 /* ---- forms ---- */
@@ -132,24 +133,81 @@ static bool is_nowhere(const char *address)
 	return !strncmp(address, "127.", 4) || !strcmp(address, "0.0.0.0") || !strcmp(address, "::1") || !strcmp(address, "::");
 }
 
+/* An address that names nobody outside: private, link-local (RFC 1918, 3927, 4193, 4291). */
+static bool is_private(const char *address)
+{
+	unsigned char a[16];
+
+	if (inet_pton(AF_INET, address, a) == 1)
+		return a[0] == 10 || (a[0] == 172 && (a[1] & 0xf0) == 16) || (a[0] == 192 && a[1] == 168) || (a[0] == 169 && a[1] == 254);
+	return inet_pton(AF_INET6, address, a) == 1 && ((a[0] & 0xfe) == 0xfc || (a[0] == 0xfe && (a[1] & 0xc0) == 0x80));
+}
+
+bool checked_scanned(const json_t *dynamic, const json_t *o)
+{
+	const char *protocol = jsonio_str(o, "protocol");
+	const json_t *s;
+	size_t i;
+
+	json_array_foreach(json_object_get(dynamic, "scans"), i, s)
+		if (i < SCANS && protocol && jsonio_str(s, "protocol") && !strcmp(jsonio_str(s, "protocol"), protocol) && jsonio_int(s, "port", 0) == jsonio_int(o, "port", -1))
+			return true;
+	return false;
+}
+
+const char *checked_peer(const json_t *dynamic, const json_t *o)
+{
+	const char *name = jsonio_str(o, "name"), *address = jsonio_str(o, "address");
+
+	/* The dummy Internet makes up an address for each name: it belongs to somebody else. */
+	if (name && *name)
+		return is_domain(name) ? name : NULL;
+	if (!address || is_nowhere(address) || checked_scanned(dynamic, o))
+		return NULL;
+	/* The machine's own resolver, which is the garden's. */
+	if (jsonio_int(o, "port", 0) == 53 && is_private(address))
+		return NULL;
+	return is_domain(address) || is_ip4(address) || is_ip6(address) ? address : NULL;
+}
+
+bool checked_is_name(const char *peer)
+{
+	return is_domain(peer);
+}
+
+bool checked_email(const char *s)
+{
+	return s && is_email(s);
+}
+
+static void add_all(json_t *list, json_t *seen, const json_t *from)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(from, i, o) {
+		const char *kind = jsonio_str(o, "kind"), *value = jsonio_str(o, "value");
+
+		if (kind && value && !(!strcmp(kind, "ip") && is_nowhere(value)))
+			add(list, seen, kind, value);
+	}
+}
+
 json_t *checked_indicators(const struct piece *p)
 {
 	json_t *list = json_array(), *seen = json_object();
 	const json_t *o;
 	size_t i;
 
+	/* What it was seen to do goes before what merely stands in it. */
 	json_array_foreach(json_object_get(p->dynamic, "connections"), i, o) {
-		const char *address = jsonio_str(o, "address");
+		const char *peer = checked_peer(p->dynamic, o);
 
-		if (address && !is_nowhere(address))
-			add(list, seen, is_domain(address) ? "domain" : "ip", address);
+		if (peer)
+			add(list, seen, is_domain(peer) ? "domain" : "ip", peer);
 	}
-	json_array_foreach(json_object_get(p->stat, "indicators"), i, o) {
-		const char *kind = jsonio_str(o, "kind"), *value = jsonio_str(o, "value");
-
-		if (kind && value && !(!strcmp(kind, "ip") && is_nowhere(value)))
-			add(list, seen, kind, value);
-	}
+	add_all(list, seen, json_object_get(p->dynamic, "indicators"));
+	add_all(list, seen, json_object_get(p->stat, "indicators"));
 	json_decref(seen);
 	return list;
 }

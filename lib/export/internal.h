@@ -59,10 +59,17 @@ const char *piece_base(const struct piece *p);   /* the last component of it */
 
 /* ---- checked.c: what a sample says, held against the form it must have ---- */
 
-/* {"kind","value"} of static.json's indicators and of dynamic.json's connections, each once, those alone whose value has its kind's
+/* {"kind","value"} of dynamic.json's connections and indicators and of static.json's indicators, each once, those alone whose value has its kind's
  * form (RFC 1123 names, numeric addresses, printable URLs ...). kind: path, url, ip, ip6, domain, registry, mutex, email, key, wallet, user-agent, cron, unit.
  * New reference. */
 json_t *checked_indicators(const struct piece *p);
+/* With whom a connection or exchange of dynamic.json was, as the world knows it: the name that led there, else the address; NULL: nobody
+ * that could be told to others (this machine, the garden's own resolver, an address that was but scanned). Borrowed. */
+const char *checked_peer(const json_t *dynamic, const json_t *o);
+bool checked_is_name(const char *peer);   /* a name, no address */
+/* Is it to a port whose addresses were asked one after the other? */
+bool checked_scanned(const json_t *dynamic, const json_t *o);
+bool checked_email(const char *s);   /* NULL-safe */
 /* "T1234" or "T1234.567". */
 bool checked_technique(const char *s);
 /* The piece's ATT&CK techniques, each once: {"technique","name","tactic","why":[...]} from capabilities (of the file and of its run) and rules. New reference. */

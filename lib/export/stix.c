@@ -328,9 +328,12 @@ static bool was_contacted(const struct piece *p, const char *address)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(json_object_get(p->dynamic, "connections"), i, o)
-		if (jsonio_str(o, "address") && !strcmp(jsonio_str(o, "address"), address))
+	json_array_foreach(json_object_get(p->dynamic, "connections"), i, o) {
+		const char *peer = checked_peer(p->dynamic, o);
+
+		if (peer && !strcmp(peer, address))
 			return true;
+	}
 	return false;
 }
 
