@@ -242,6 +242,22 @@ sound() {
 	grep -q 'anna &lt;script&gt;alert(0)&lt;/script&gt;</h1>' dom
 	grep -q '<h2 id="h-[0-9a-f]*">/opt/vendor/agent</h2>' dom
 	grep -q '<td>hands a shell to the network</td>' dom
+	# What a run told: the tree nests, the sample's own image and what it made are named, alike ones are one row; lanes, leaps and events are drawn.
+	grep -q '<li><code>dbus-daemon</code> <span class="tag bad">the sample</span><span class="why">9: /var/tmp/.X11/dbus-daemon, still there at the end; events: 2 files, 5 of the network, 1 of memory</span><ul><li><code>sh -c' dom
+	grep -q '<code>./x .*</code> <span class="tag odd">a file it made</span> <span class="tag odd">named itself so</span><span class="why">12: /tmp/&lt;script&gt;alert(5)&lt;/script&gt;, ended by signal 9; events: 1 other</span></li></ul></li>' dom
+	grep -q '<span class="why">3 alike, 14 to 16: /usr/bin/nc, ended with 1; events: 1 of the network</span>' dom
+	grep -q '>nc 14 and 2</text>' dom
+	[ "$(grep -o '<rect class="leap"' dom | wc -l)" -eq 1 ]
+	grep -q '>+24 h 0 min</text>' dom
+	[ "$(grep -oE '<rect class="l[0-9m]( failed)?"[^>]*width="4"' dom | wc -l)" -eq 14 ]
+	[ "$(grep -oE '<rect class="l5 failed"' dom | wc -l)" -eq 1 ]
+	for what in 'user &lt;i&gt;</td>' '<td>did nothing</td>' 'Run 2: user' '<strong>24 h 0 min</strong>' 'It asked <strong>24</strong> addresses for <strong>tcp port 23</strong>, in <strong>sequential</strong> order, 225 a second' \
+		'the same in 50 %' '>many, see scans</td>' '0149f47eabf9a20d0893e2a44e5a6323' '<td class="code">gate.example.net</td><td>A, AAAA</td>' 'there is no such name' \
+		'https://gate.example.net/gate.php?id=&lt;script&gt;alert(7)&lt;/script&gt;</td><td>bot/1.0 "&lt;x&gt;"</td>' '14 bytes host=anna&amp;id=7' 'Subject: hello ↵' \
+		'<td class="code">anna</td><td class="code">s3cret"</td>' '<td class="code">cat /proc/cpuinfo</td>' 'real &lt;b&gt;</dd>' '<code>!version</code> <code>.status</code>' '<code>#farm:</code> <code>ready &amp; waiting \u{202e}</code>'; do
+		grep -qF -- "$what" dom || { echo "# $what is missing"; return 1; }
+	done
+	! grep -q '185\.199\.110\.219' dom || return 1
 	# Worst first, whatever the case's order.
 	[ "$(grep -oE '<article class="piece [a-z]+' dom | cut -d' ' -f3 | tr '\n' ' ')" = "malicious suspicious unknown " ]
 }

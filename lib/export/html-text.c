@@ -1,5 +1,6 @@
 #include "export/html.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,6 +100,24 @@ void html_count(struct buf *b, json_int_t n)
 		if ((len - i) % 3 == 1 && i + 1 < len && digits[i] != '-')
 			buf_adds(b, "\xe2\x80\x89");
 	}
+}
+
+void html_span(struct buf *b, double seconds)
+{
+	double whole = floor(seconds + 0.5);
+
+	if (!(seconds >= 0) || seconds > 1e12)
+		seconds = whole = 0;
+	if (seconds < 0.9995)
+		buf_addf(b, "%.0f ms", seconds * 1000);
+	else if (seconds < 120)
+		buf_addf(b, "%.4g s", seconds);
+	else if (whole < 7200)
+		buf_addf(b, "%.0f min %.0f s", floor(whole / 60), fmod(whole, 60));
+	else if (whole < 2 * 86400)
+		buf_addf(b, "%.0f h %.0f min", floor(whole / 3600), floor(fmod(whole, 3600) / 60));
+	else
+		buf_addf(b, "%.0f d %.0f h", floor(whole / 86400), floor(fmod(whole, 86400) / 3600));
 }
 
 bool html_address(const json_t *v, uint64_t *out)

@@ -17,6 +17,7 @@ void html_cell(struct buf *b, const char *cls, const char *s, size_t most);
 void html_size(struct buf *b, double bytes);       /* 12.3 KiB */
 void html_size_cell(struct buf *b, const json_t *o);   /* its "size"; an empty cell where it has none */
 void html_count(struct buf *b, json_int_t n);      /* 1 234 567 */
+void html_span(struct buf *b, double seconds);     /* 66 ms, 1.5 s, 24 h 0 min, 7 d 0 h */
 /* A hex address as static.json writes it: a string of hex digits, or a number. NULL-safe; false: none. */
 bool html_address(const json_t *v, uint64_t *out);
 /* A box that scrolls by keyboard as well, and its end. */
