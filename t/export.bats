@@ -96,6 +96,29 @@ sample() {
 	jq -e 'all(.objects[]; .type != "malware") and any(.objects[]; .type == "indicator" and .indicator_types == ["anomalous-activity"])' out.json
 }
 
+@test "stix: what a run showed, and none of the garden's own addresses" {
+	make_case "$full" >in.case
+	mnicter export -f stix -o out.json in.case
+	[ "$(jq -c -f "$ROOT/t/stix.jq" out.json)" = "[]" ]
+	# Identifiers as RFC 9562 and 8785 make them of the contributing properties.
+	jq -e 'any(.objects[]; .id == "network-traffic--5a6aa66c-b245-51f9-816e-63f591388366" and .protocols == ["tcp", "https"] and .dst_port == 443
+		and .extensions["http-request-ext"] == {message_body_length: 14, request_header: {Host: ["gate.example.net"], "User-Agent": ["bot/1.0 \"<x>\""]},
+			request_method: "post", request_value: "/gate.php?id=<script>alert(7)</script>"})' out.json
+	jq -e 'any(.objects[]; .id == "email-message--f2536610-e151-581e-8f1e-5855d3301a73" and .subject == "hello \"you\"" and (.to_refs | length) == 1)' out.json
+	jq -e '[.objects[] | select(.type == "network-traffic")] | length == 4 and ([.[].protocols[-1]] | sort) == ["https", "irc", "smtp", "tcp"]' out.json
+	# Processes by their parents, and with what they said.
+	jq -e '(.objects | map({ key: .id, value: . }) | from_entries) as $o | [.objects[] | select(.type == "process")] |
+		(map(select(.pid == 12))[0] | .command_line == "./x " and $o[.parent_ref].pid == 11 and $o[$o[.parent_ref].parent_ref].pid == 9) and
+		(map(select(.pid == 11))[0] | $o[.opened_connection_refs[0]].dst_port == 25 and $o[.image_ref].name == "dash" and [$o[.child_refs[]].pid] == [12])' out.json
+	jq -e '(.objects[] | select(.type == "malware-analysis") | .analysis_sco_refs) as $r | all(.objects[] | select(.type | IN("process", "network-traffic", "email-message")); .id | IN($r[]))' out.json
+	# Made up, scanned, the resolver: nobody's; what only claims to be a name, an address or a URL is left out.
+	for f in stix misp; do
+		mnicter export -f $f in.case >out
+		! grep -qE '185\.199\.|104\.17\.|2606:4700|203\.0\.113\.77|192\.168\.5\.1|no such\.example|not an address|300\.1\.1\.1' out || return 1
+		grep -q 'irc\.example\.net' out
+	done
+}
+
 @test "misp: one event with file objects, attributes and galaxy tags" {
 	make_case "$full" "$plain" | mnicter export -f misp >out.json
 	jq -e '.Event | (.uuid | test("^[0-9a-f-]{36}$")) and .date == "2026-11-22" and .threat_level_id == "1" and .analysis == "2" and (.published | not)' out.json

@@ -1,40 +1,19 @@
 /*
  * STIX 2.1 (OASIS Standard, 10 June 2021): one bundle a case. Sections named below are that document's.
  * Every piece of code is a file and a malware-analysis of it; a malicious one is malware too, with what it uses and talks to; a
- * malicious or suspicious one has an indicator.
+ * malicious or suspicious one has an indicator, and its run's processes, traffic and mails.
  */
-#include "export/internal.h"
+#include "export/stix.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define STIX_DROPS 100u       /* files of one piece */
 
-/* Section 2.9: the namespace of identifiers of cyber-observable objects. */
-static const unsigned char observable_space[16] = { 0x00, 0xab, 0xed, 0xb4, 0xaa, 0x42, 0x46, 0x6c, 0x9c, 0x01, 0xfe, 0xd2, 0x33, 0x15, 0xa9, 0xb7 };
 /* What identifies us never changes, nor does when it was made: section 3.6.1. */
 static const char identity_made[] = "2026-01-01T00:00:00.000Z";
 
-struct id { char text[64 + UUID_TEXT]; };
-
 /* ---- objects ---- */
-
-static int emit(struct exporter *x, json_t *o)
-{
-	const char *id = jsonio_str(o, "id");
-	struct buf b = { 0 };
-
-	if (!json_object_get(x->seen, id)) {
-		json_object_set_new(x->seen, id, json_true());
-		if (x->written++)
-			fputs(",\n", x->held);
-		jsonio_dump_line(o, &b);
-		fwrite(b.p, 1, b.len - 1, x->held);
-		buf_free(&b);
-	}
-	json_decref(o);
-	return 0;
-}
 
 static void stamp(const struct exporter *x, char out[32])
 {
@@ -44,10 +23,10 @@ static void stamp(const struct exporter *x, char out[32])
 	snprintf(out, 32, "%.19s.000Z", second);
 }
 
-static struct id our_id(const struct exporter *x, const char *type, const char *key, const char *more)
+static struct stix_id our_id(const struct exporter *x, const char *type, const char *key, const char *more)
 {
 	char uuid[UUID_TEXT];
-	struct id id;
+	struct stix_id id;
 
 	/* With the case: section 3.6.1 wants one time of creation for one identifier. */
 	uuid_ours(uuid, type, x->id, key, more, (char *)NULL);
@@ -55,10 +34,10 @@ static struct id our_id(const struct exporter *x, const char *type, const char *
 	return id;
 }
 
-static struct id identity(void)
+static struct stix_id identity(void)
 {
 	char uuid[UUID_TEXT];
-	struct id id;
+	struct stix_id id;
 
 	uuid_ours(uuid, "identity", (char *)NULL);
 	snprintf(id.text, sizeof id.text, "identity--%s", uuid);
@@ -68,7 +47,7 @@ static struct id identity(void)
 /* The properties that every domain and relationship object has; section 3.2. */
 static json_t *object(const struct exporter *x, const char *type, const char *id)
 {
-	const struct id by = identity();
+	const struct stix_id by = identity();
 	char now[32];
 
 	stamp(x, now);
@@ -78,126 +57,13 @@ static json_t *object(const struct exporter *x, const char *type, const char *id
 
 static void relate(struct exporter *x, const char *from, const char *how, const char *to)
 {
-	const struct id id = our_id(x, "relationship", from, to);
+	const struct stix_id id = our_id(x, "relationship", from, to);
 	json_t *o = object(x, "relationship", id.text);
 
 	json_object_set_new(o, "relationship_type", json_string(how));
 	json_object_set_new(o, "source_ref", json_string(from));
 	json_object_set_new(o, "target_ref", json_string(to));
-	emit(x, o);
-}
-
-/* ---- cyber-observable objects ---- */
-
-/* RFC 8785 section 3.2.2.2. */
-static void canonical(struct buf *b, const char *s)
-{
-	static const char special[] = "\b\f\n\r\t\"\\", letter[] = "bfnrt\"\\";
-	const char *at;
-
-	buf_addc(b, '"');
-	for (; *s; s++) {
-		at = strchr(special, *s);
-		if (at) {
-			buf_addc(b, '\\');
-			buf_addc(b, letter[at - special]);
-		} else if ((unsigned char)*s < 0x20) {
-			buf_addf(b, "\\u%04x", (unsigned char)*s);
-		} else {
-			buf_addc(b, *s);
-		}
-	}
-	buf_addc(b, '"');
-}
-
-static struct id observable_id(const char *type, const struct buf *contributing)
-{
-	char uuid[UUID_TEXT];
-	struct id id;
-
-	uuid_v5(observable_space, contributing->p, contributing->len, uuid);
-	snprintf(id.text, sizeof id.text, "%s--%s", type, uuid);
-	return id;
-}
-
-static struct id file(struct exporter *x, const char *sha256, const char *name, json_int_t size, const char *tlsh)
-{
-	struct buf b = { 0 };
-	struct id id;
-	json_t *o;
-
-	buf_addf(&b, "{\"hashes\":{\"SHA-256\":\"%s\"}", sha256);
-	if (name) {
-		buf_adds(&b, ",\"name\":");
-		canonical(&b, name);
-	}
-	buf_addc(&b, '}');
-	id = observable_id("file", &b);
-	buf_free(&b);
-	o = json_pack("{s:s, s:s, s:s, s:{s:s}}", "type", "file", "spec_version", "2.1", "id", id.text, "hashes", "SHA-256", sha256);
-	if (tlsh)
-		json_object_set_new(json_object_get(o, "hashes"), "TLSH", json_string(tlsh));
-	if (name)
-		json_object_set_new(o, "name", json_string(name));
-	if (size >= 0)
-		json_object_set_new(o, "size", json_integer(size));
-	emit(x, o);
-	return id;
-}
-
-/* Objects that are one value alone. */
-static struct id single(struct exporter *x, const char *type, const char *property, const char *value)
-{
-	struct buf b = { 0 };
-	struct id id;
-
-	buf_addf(&b, "{\"%s\":", property);
-	canonical(&b, value);
-	buf_addc(&b, '}');
-	id = observable_id(type, &b);
-	buf_free(&b);
-	emit(x, json_pack("{s:s, s:s, s:s, s:s}", "type", type, "spec_version", "2.1", "id", id.text, property, value));
-	return id;
-}
-
-/* Section 6.17: the hive is never abbreviated. */
-static struct id registry_key(struct exporter *x, const char *key)
-{
-	static const char *const hives[][2] = { { "HKLM", "HKEY_LOCAL_MACHINE" }, { "HKCU", "HKEY_CURRENT_USER" }, { "HKCR", "HKEY_CLASSES_ROOT" },
-		{ "HKU", "HKEY_USERS" }, { "HKCC", "HKEY_CURRENT_CONFIG" } };
-	char *whole = NULL;
-	struct id id;
-
-	for (size_t i = 0; !whole && i < sizeof hives / sizeof *hives; i++) {
-		size_t n = strlen(hives[i][0]);
-
-		if (!strncasecmp(key, hives[i][0], n) && key[n] == '\\')
-			whole = buf_printf("%s%s", hives[i][1], key + n);
-	}
-	id = single(x, "windows-registry-key", "key", whole ? whole : key);
-	free(whole);
-	return id;
-}
-
-/* false: STIX has no object for it. */
-static bool observe(struct exporter *x, const char *kind, const char *value, struct id *id)
-{
-	static const struct { const char *kind, *type, *property; } singles[] = {
-		{ "ip", "ipv4-addr", "value" }, { "ip6", "ipv6-addr", "value" }, { "domain", "domain-name", "value" }, { "url", "url", "value" },
-		{ "email", "email-addr", "value" }, { "mutex", "mutex", "name" },
-	};
-
-	if (!strcmp(kind, "registry")) {
-		*id = registry_key(x, value);
-		return true;
-	}
-	for (size_t i = 0; i < sizeof singles / sizeof *singles; i++) {
-		if (strcmp(kind, singles[i].kind))
-			continue;
-		*id = single(x, singles[i].type, singles[i].property, value);
-		return true;
-	}
-	return false;
+	stix_emit(x, o);
 }
 
 static bool is_peer(const char *kind)
@@ -246,9 +112,9 @@ static json_t *malware_types(const struct piece *p)
 	return list;
 }
 
-static struct id malware(struct exporter *x, const struct piece *p, const char *sample)
+static struct stix_id malware(struct exporter *x, const struct piece *p, const char *sample)
 {
-	const struct id id = our_id(x, "malware", p->sha256, NULL);
+	const struct stix_id id = our_id(x, "malware", p->sha256, NULL);
 	json_t *o = object(x, "malware", id.text);
 	const char *name = piece_base(p);
 
@@ -257,14 +123,14 @@ static struct id malware(struct exporter *x, const struct piece *p, const char *
 	json_object_set_new(o, "malware_types", malware_types(p));
 	json_object_set_new(o, "is_family", json_false());
 	json_object_set_new(o, "sample_refs", json_pack("[s]", sample));
-	emit(x, o);
+	stix_emit(x, o);
 	return id;
 }
 
-static struct id analysis(struct exporter *x, const struct piece *p, const char *sample, json_t *found)
+static struct stix_id analysis(struct exporter *x, const struct piece *p, const char *sample, json_t *found)
 {
 	static const char *const results[4] = { "malicious", "suspicious", "unknown", "benign" };
-	const struct id id = our_id(x, "malware-analysis", p->sha256, NULL);
+	const struct stix_id id = our_id(x, "malware-analysis", p->sha256, NULL);
 	json_t *o = object(x, "malware-analysis", id.text), *modules = json_array();
 	const char *run = jsonio_str(p->dynamic, "run");
 
@@ -281,13 +147,13 @@ static struct id analysis(struct exporter *x, const struct piece *p, const char 
 	json_object_set_new(o, "sample_ref", json_string(sample));
 	if (json_array_size(found))
 		json_object_set(o, "analysis_sco_refs", found);
-	emit(x, o);
+	stix_emit(x, o);
 	return id;
 }
 
-static struct id indicator(struct exporter *x, const struct piece *p, const char *name, const char *pattern)
+static struct stix_id indicator(struct exporter *x, const struct piece *p, const char *name, const char *pattern)
 {
-	const struct id id = our_id(x, "indicator", pattern, NULL);
+	const struct stix_id id = our_id(x, "indicator", pattern, NULL);
 	json_t *o = object(x, "indicator", id.text);
 	char now[32];
 
@@ -299,15 +165,15 @@ static struct id indicator(struct exporter *x, const struct piece *p, const char
 	json_object_set_new(o, "pattern_type", json_string("stix"));
 	json_object_set_new(o, "pattern_version", json_string("2.1"));
 	json_object_set_new(o, "valid_from", json_string(now));
-	emit(x, o);
+	stix_emit(x, o);
 	return id;
 }
 
-static struct id file_indicator(struct exporter *x, const struct piece *p)
+static struct stix_id file_indicator(struct exporter *x, const struct piece *p)
 {
 	char *pattern = buf_printf("[file:hashes.'SHA-256' = '%s']", p->sha256);
 	const char *name = piece_base(p);
-	struct id id = indicator(x, p, name ? name : p->sha256, pattern);
+	struct stix_id id = indicator(x, p, name ? name : p->sha256, pattern);
 
 	free(pattern);
 	return id;
@@ -317,7 +183,7 @@ static struct id file_indicator(struct exporter *x, const struct piece *p)
 static void peer_indicator(struct exporter *x, const struct piece *p, const char *kind, const char *address, const char *mal)
 {
 	char *pattern = buf_printf("[%s:value = '%s']", !strcmp(kind, "ip6") ? "ipv6-addr" : "ipv4-addr", address);
-	const struct id id = indicator(x, p, address, pattern);
+	const struct stix_id id = indicator(x, p, address, pattern);
 
 	relate(x, id.text, "indicates", mal);
 	free(pattern);
@@ -346,9 +212,9 @@ static void observe_indicators(struct exporter *x, const struct piece *p, const 
 
 	json_array_foreach(list, i, o) {
 		const char *kind = jsonio_str(o, "kind"), *value = jsonio_str(o, "value");
-		struct id id;
+		struct stix_id id;
 
-		if (!observe(x, kind, value, &id))
+		if (!stix_observe(x, kind, value, &id))
 			continue;
 		json_array_append_new(found, json_string(id.text));
 		if (!mal || !is_peer(kind))
@@ -362,11 +228,11 @@ static void observe_indicators(struct exporter *x, const struct piece *p, const 
 
 static void observe_drop(struct exporter *x, const char *sha256, json_int_t size, const char *mal, json_t *found)
 {
-	struct id id;
+	struct stix_id id;
 
 	if (!sha256 || !digest_ok(sha256) || json_array_size(found) > EXPORT_INDICATORS + STIX_DROPS)
 		return;
-	id = file(x, sha256, NULL, size, NULL);
+	id = stix_file(x, sha256, NULL, size, NULL);
 	json_array_append_new(found, json_string(id.text));
 	if (mal)
 		relate(x, mal, "drops", id.text);
@@ -392,7 +258,7 @@ static void techniques(struct exporter *x, const struct piece *p, const char *ma
 
 	json_array_foreach(list, i, t) {
 		const char *technique = jsonio_str(t, "technique"), *tactic = jsonio_str(t, "tactic");
-		const struct id id = our_id(x, "attack-pattern", technique, NULL);
+		const struct stix_id id = our_id(x, "attack-pattern", technique, NULL);
 		json_t *o = object(x, "attack-pattern", id.text);
 		char *url = buf_printf("https://attack.mitre.org/techniques/%s", technique), *dot;
 
@@ -403,7 +269,7 @@ static void techniques(struct exporter *x, const struct piece *p, const char *ma
 		if (*tactic)
 			json_object_set_new(o, "kill_chain_phases", json_pack("[{s:s, s:s}]", "kill_chain_name", "mitre-attack", "phase_name", tactic));
 		json_object_set_new(o, "external_references", json_pack("[{s:s, s:s, s:s}]", "source_name", "mitre-attack", "external_id", technique, "url", url));
-		emit(x, o);
+		stix_emit(x, o);
 		relate(x, mal, "uses", id.text);
 		free(url);
 	}
@@ -413,10 +279,10 @@ static void techniques(struct exporter *x, const struct piece *p, const char *ma
 static int stix_piece(struct exporter *x, const struct piece *p, struct err *e)
 {
 	const char *tlsh = jsonio_str(json_object_get(p->stat, "similarity"), "tlsh");
-	const struct id sample = file(x, p->sha256, piece_base(p), jsonio_int(p->about, "size", -1), tlsh);
+	const struct stix_id sample = stix_file(x, p->sha256, piece_base(p), jsonio_int(p->about, "size", -1), tlsh);
 	enum verdict v = piece_verdict(p);
 	json_t *found = json_array();
-	struct id mal = { "" }, of, ind;
+	struct stix_id mal = { "" }, of, ind;
 
 	(void)e;
 	if (v == MALICIOUS) {
@@ -426,6 +292,7 @@ static int stix_piece(struct exporter *x, const struct piece *p, struct err *e)
 	if (v == MALICIOUS || v == SUSPICIOUS) {
 		observe_indicators(x, p, *mal.text ? mal.text : NULL, found);
 		observe_drops(x, p, *mal.text ? mal.text : NULL, found);
+		stix_run(x, p, found);
 		ind = file_indicator(x, p);
 		if (v == MALICIOUS)
 			relate(x, ind.text, "indicates", mal.text);
@@ -439,7 +306,7 @@ static int stix_piece(struct exporter *x, const struct piece *p, struct err *e)
 
 static int stix_begin(struct exporter *x, FILE *out, struct err *e)
 {
-	const struct id who = identity();
+	const struct stix_id who = identity();
 	struct buf b = { 0 };
 	char uuid[UUID_TEXT];
 	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "type", "identity", "spec_version", "2.1", "id", who.text,
