@@ -18,7 +18,7 @@ make_case() {
 	for folder; do
 		sha=$(jq -r .sha256 "$folder/about.json")
 		mkdir "c/code/$sha"
-		for name in about.json body static.json disasm.txt dynamic.json unpacked-1 verdict.json; do
+		for name in about.json body static.json disasm.txt dynamic.json net.pcap unpacked-1 verdict.json; do
 			[ -e "$folder/$name" ] || continue
 			cp "$folder/$name" "c/code/$sha/"
 			chmod 644 "c/code/$sha/$name"
@@ -123,10 +123,21 @@ sample() {
 	make_case "$full" "$plain" | mnicter export -f misp >out.json
 	jq -e '.Event | (.uuid | test("^[0-9a-f-]{36}$")) and .date == "2026-11-22" and .threat_level_id == "1" and .analysis == "2" and (.published | not)' out.json
 	jq -e '[.Event.Tag[].name] | contains(["tlp:amber", "misp-galaxy:mitre-attack-pattern=\"Cron - T1053.003\""])' out.json
-	jq -e '.Event.Object | length == 1 and .[0].name == "file" and .[0].template_uuid == "688c46fb-5edb-40a3-8273-1af7923e2215"' out.json
+	jq -e '[.Event.Object[] | select(.name == "file")] | length == 1 and .[0].name == "file" and .[0].template_uuid == "688c46fb-5edb-40a3-8273-1af7923e2215"' out.json
 	jq -e --arg sha "$(jq -r .sha256 "$full/about.json")" 'any(.Event.Object[0].Attribute[]; .object_relation == "sha256" and .type == "sha256" and .value == $sha and .to_ids)' out.json
 	jq -e '[.Event.Attribute[] | select(.category == "Network activity") | .type] | contains(["ip-dst", "domain", "url"])' out.json
 	jq -e '[.Event | .. | .uuid? // empty] | length == (unique | length)' out.json
+	# What a run showed, by the templates' relations; nothing whose form is wrong.
+	jq -e '[.Event.Object[] | {name, v: ([.Attribute[] | {key: .object_relation, value: .value}] | from_entries)}] as $o |
+		any($o[]; .name == "network-connection" and .v == {"hostname-dst": "irc.example.net", "dst-port": "6667", "layer4-protocol": "TCP", "layer7-protocol": "irc"}) and
+		any($o[]; .name == "network-connection" and .v["ip-dst"] == "198.51.100.7") and
+		any($o[]; .name == "http-request" and .v.url == "https://gate.example.net/gate.php?id=<script>alert(7)</script>" and .v.method == "POST" and .v["user-agent"] == "bot/1.0 \"<x>\"") and
+		any($o[]; .name == "email" and .v == {from: "anna@example.org", to: "b@example.net", subject: "hello \"you\""}) and ($o | length == 7)' out.json
+	jq -e 'any(.Event.Attribute[]; .type == "user-agent") and all(.Event.Attribute[]; .type != "attachment")' out.json
+	# Packets by the name of their member.
+	mkdir p && cp "$full"/* p/ && head -c 40 /dev/zero >p/net.pcap
+	make_case p | mnicter export -f misp | jq -e --arg sha "$(jq -r .sha256 "$full/about.json")" '[.Event.Attribute[] | select(.type == "attachment")] |
+		length == 1 and .[0].value == "net.pcap" and (.[0].comment | contains("code/" + $sha + "/net.pcap")) and .[0].data == null'
 	make_case "$plain" | mnicter export -f misp | jq -e '.Event.Object == [] and .Event.Attribute == [] and .Event.threat_level_id == "4"'
 }
 

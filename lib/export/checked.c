@@ -180,6 +180,11 @@ bool checked_email(const char *s)
 	return s && is_email(s);
 }
 
+bool checked_url(const char *s)
+{
+	return strlen(s) <= VALUE_MOST && is_url(s);
+}
+
 static void add_all(json_t *list, json_t *seen, const json_t *from)
 {
 	const json_t *o;

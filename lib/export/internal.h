@@ -70,6 +70,7 @@ bool checked_is_name(const char *peer);   /* a name, no address */
 /* Is it to a port whose addresses were asked one after the other? */
 bool checked_scanned(const json_t *dynamic, const json_t *o);
 bool checked_email(const char *s);   /* NULL-safe */
+bool checked_url(const char *s);
 /* "T1234" or "T1234.567". */
 bool checked_technique(const char *s);
 /* The piece's ATT&CK techniques, each once: {"technique","name","tactic","why":[...]} from capabilities (of the file and of its run) and rules. New reference. */

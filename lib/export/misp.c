@@ -3,14 +3,13 @@
  * MISP's own import read it. A malicious or suspicious piece of code is an object of the template "file"; what it
  * contacts and contains are attributes of the event; its techniques are galaxy tags.
  */
-#include "export/internal.h"
+#include "export/misp.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* The template of misp-objects that the objects follow. */
-#define FILE_TEMPLATE "688c46fb-5edb-40a3-8273-1af7923e2215"
-#define FILE_VERSION "23"
+/* Of misp-objects. */
+static const struct misp_template file_template = { "file", "file", "688c46fb-5edb-40a3-8273-1af7923e2215", "23" };
 
 /* What the pieces leave for the event's own part. */
 static json_t *set(struct exporter *x, const char *name)
@@ -24,7 +23,7 @@ static json_t *set(struct exporter *x, const char *name)
 	return o;
 }
 
-static json_t *attribute(const struct exporter *x, const char *of, const char *type, const char *category, const char *value, bool to_ids)
+json_t *misp_attribute(const struct exporter *x, const char *of, const char *type, const char *category, const char *value, bool to_ids)
 {
 	char uuid[UUID_TEXT], second[32];
 
@@ -36,7 +35,7 @@ static json_t *attribute(const struct exporter *x, const char *of, const char *t
 
 static void add(const struct exporter *x, json_t *list, const struct piece *p, const char *relation, const char *type, const char *value, bool to_ids)
 {
-	json_t *a = attribute(x, p->sha256, type, strcmp(type, "filename") && strcmp(relation, "sha256") ? "Other" : "Payload delivery", value, to_ids);
+	json_t *a = misp_attribute(x, p->sha256, type, strcmp(type, "filename") && strcmp(relation, "sha256") ? "Other" : "Payload delivery", value, to_ids);
 
 	json_object_set_new(a, "object_relation", json_string(relation));
 	/* The same path and name may both be a text. */
@@ -100,7 +99,8 @@ static void note_indicators(struct exporter *x, const struct piece *p)
 	static const struct { const char *kind, *type, *category; } types[] = {
 		{ "ip", "ip-dst", "Network activity" }, { "ip6", "ip-dst", "Network activity" }, { "domain", "domain", "Network activity" },
 		{ "url", "url", "Network activity" }, { "email", "email-src", "Payload delivery" }, { "registry", "regkey", "Persistence mechanism" },
-		{ "mutex", "mutex", "Artifacts dropped" }, { "path", "filename", "Artifacts dropped" },
+		{ "mutex", "mutex", "Artifacts dropped" }, { "user-agent", "user-agent", "Network activity" },
+		{ "path", "filename", "Artifacts dropped" },
 	};
 	json_t *list = checked_indicators(p), *attributes = set(x, "attributes");
 	const json_t *o;
@@ -116,7 +116,7 @@ static void note_indicators(struct exporter *x, const struct piece *p)
 				continue;
 			key = buf_printf("%s %s", types[k].type, value);
 			if (!json_object_get(attributes, key)) {
-				json_t *a = attribute(x, "", types[k].type, types[k].category, value, false);
+				json_t *a = misp_attribute(x, "", types[k].type, types[k].category, value, false);
 
 				json_object_set_new(a, "comment", json_pack("s+", "found in ", p->sha256));
 				json_object_set_new(attributes, key, a);
@@ -144,28 +144,60 @@ static void note_techniques(struct exporter *x, const struct piece *p)
 	json_decref(list);
 }
 
-static int misp_piece(struct exporter *x, const struct piece *p, struct err *e)
+/* The packets of its runs, by the name of their member: the case has them. */
+static void note_captures(struct exporter *x, const struct piece *p)
 {
-	enum verdict v = piece_verdict(p);
+	json_t *attributes = set(x, "attributes"), *a, *o;
+	size_t i;
+
+	json_array_foreach(p->members, i, o) {
+		const char *name = json_string_value(o);
+		size_t n = strlen(name);
+		char *key;
+
+		if (strncmp(name, "net", 3) || n < 5 || strcmp(name + n - 5, ".pcap"))
+			continue;
+		key = buf_printf("pcap %s %s", p->sha256, name);
+		a = misp_attribute(x, p->sha256, "attachment", "Network activity", name, false);
+		json_object_set_new(a, "comment", json_sprintf("packets of its run in the garden: code/%s/%s of the case", p->sha256, name));
+		json_object_set_new(attributes, key, a);
+		free(key);
+	}
+}
+
+void misp_object(struct exporter *x, const struct misp_template *t, const struct piece *p, const char *key, json_t *said, json_t *attributes)
+{
 	char uuid[UUID_TEXT], second[32];
 	struct buf b = { 0 };
 	json_t *o;
 
-	(void)e;
-	if (v != MALICIOUS && v != SUSPICIOUS)
-		return 0;
-	note_indicators(x, p);
-	note_techniques(x, p);
-	uuid_ours(uuid, "misp-object", x->id, p->sha256, (char *)NULL);
+	if (key)
+		uuid_ours(uuid, "misp-object", x->id, p->sha256, t->name, key, (char *)NULL);
+	else
+		uuid_ours(uuid, "misp-object", x->id, p->sha256, (char *)NULL);
 	snprintf(second, sizeof second, "%lld", (long long)x->time);
-	o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "uuid", uuid, "name", "file", "meta-category", "file", "template_uuid", FILE_TEMPLATE,
-		"template_version", FILE_VERSION, "timestamp", second, "distribution", "5", "comment", comment(p), "Attribute", file_attributes(x, p));
+	o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "uuid", uuid, "name", t->name, "meta-category", t->category, "template_uuid", t->uuid,
+		"template_version", t->version, "timestamp", second, "distribution", "5", "comment", said, "Attribute", attributes);
 	if (x->written++)
 		fputs(",\n", x->held);
 	jsonio_dump_line(o, &b);
 	fwrite(b.p, 1, b.len - 1, x->held);
 	buf_free(&b);
 	json_decref(o);
+}
+
+static int misp_piece(struct exporter *x, const struct piece *p, struct err *e)
+{
+	enum verdict v = piece_verdict(p);
+
+	(void)e;
+	if (v != MALICIOUS && v != SUSPICIOUS)
+		return 0;
+	note_indicators(x, p);
+	note_techniques(x, p);
+	note_captures(x, p);
+	misp_object(x, &file_template, p, NULL, comment(p), file_attributes(x, p));
+	misp_run(x, p);
 	return 0;
 }
 
