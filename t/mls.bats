@@ -118,6 +118,21 @@ pack() {
 	[ "$(grep -c 'can: ' <<<"$output")" -eq 1 ]
 }
 
+@test "what a run showed: with -l a line each, with -j as texts; nothing where there was no run" {
+	local run='{"skipped":1.5,"runs":[{"skipped":93600.5}],"scans":[{"protocol":"tcp","port":23,"addresses":24,"order":"sequential"}],"exchanges":[
+		{"service":"dns","address":"192.168.5.1","port":53},{"service":"https","name":"gate.example.org","address":"185.199.110.219","port":443},
+		{"service":"https","name":"gate.example.org","address":"185.199.110.219","port":443},{"service":"irc","name":"x\u001b[2J","port":6667},
+		{"service":"telnet","protocol":"tcp","address":"203.0.113.7","port":23},5]}'
+	pack "code/$other/about.json={\"kind\":\"file\",\"score\":3,\"paths\":[\"/a\"]}" "code/$other/dynamic.json=$run" "code/$script/about.json={\"kind\":\"file\"}" \
+		"code/$script/dynamic.json={\"exchanges\":{},\"scans\":[7],\"skipped\":\"x\",\"runs\":[[]]}"
+	mls -j case | jq -es '.[0] | .contacted == ["https gate.example.org:443", "irc x\u001b[2J:6667"] and .waited == 93600.5 and (.scanned | length) == 1'
+	mls -j case | jq -es '.[1] | has("contacted") or has("waited") | not'
+	run -0 --separate-stderr mls -l case
+	[[ $output == *"  talked to: https gate.example.org:443, 'irc x\x1b[2J:6667'"* ]]
+	[[ $output == *"  scanned: tcp port 23 of 24 addresses, sequential"* ]]
+	[ "$(grep -c 'waited: 9360[01] s' <<<"$output")" -eq 1 ]
+}
+
 @test "hostile names, words and types do not reach the terminal raw" {
 	# A path with an escape sequence, an overridden direction and a byte that is no UTF-8; and wrong types everywhere.
 	pack "code/$other/about.json={\"kind\":\"\\u001b[31m\",\"score\":\"x\",\"paths\":[\"/a\\u001b]0;x\\u0007\\u202e\\uf7ffb\"]}" \

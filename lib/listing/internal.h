@@ -11,7 +11,8 @@
  * small, however long that is. Each of `why`: {"sign","source","group","weight","counts","reason","meaning"}, the heaviest first.
  */
 json_t *piece_listed(const char *sha256, const json_t *about);
-/* static.json, dynamic.json or verdict.json of it; the first two may add "capabilities", "identified" (names) and "tlsh". */
+/* static.json, dynamic.json or verdict.json of it; the first two may add "capabilities", "identified" (names) and "tlsh", a run
+ * "contacted", "scanned" (texts) and "waited" (seconds). */
 void piece_learn(json_t *code, const char *member, const json_t *j);
 /* All members were seen: orders `why`, says what counts and what it means. */
 void piece_finish(json_t *code, const struct judge *judge);

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #define CAP_WHY 200u        /* signs of one piece that are told: some 80 exist */
+#define CAP_SCANS 200u
+#define CAP_EXCHANGES 8000u /* that are read: a run lists 1,000 */
 
 static bool has_string(const json_t *array, const char *s)
 {
@@ -132,6 +134,77 @@ static void learn_traits(json_t *code, const json_t *j)
 		json_object_set(code, "tlsh", tlsh);
 }
 
+static const char *text_of(const json_t *o, const char *key)
+{
+	const char *s = jsonio_str(o, key);
+
+	return s ? s : "";
+}
+
+/* One of those that were asked one after the other. */
+static bool is_scanned(const json_t *dynamic, const json_t *exchange)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(dynamic, "scans"), i, o)
+		if (i < CAP_SCANS && !strcmp(text_of(o, "protocol"), text_of(exchange, "protocol")) && jsonio_int(o, "port", 0) == jsonio_int(exchange, "port", -1))
+			return true;
+	return false;
+}
+
+/* "https gate.example.org:443": the name where one led there, since the garden makes addresses up. */
+static void learn_contacts(json_t *code, const json_t *dynamic)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(dynamic, "exchanges"), i, o) {
+		const char *service = text_of(o, "service"), *peer = *text_of(o, "name") ? text_of(o, "name") : text_of(o, "address");
+		json_t *text;
+
+		if (i >= CAP_EXCHANGES || !*peer || !strcmp(service, "dns") || is_scanned(dynamic, o))
+			continue;
+		text = json_sprintf("%s %s:%lld", *service ? service : "unknown", peer, (long long)jsonio_int(o, "port", 0));
+		if (text)
+			add_string(jsonio_array(code, "contacted"), text);
+		json_decref(text);
+	}
+}
+
+static void learn_scans(json_t *code, const json_t *scans)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(scans, i, o) {
+		json_t *text;
+
+		if (i >= CAP_SCANS || !json_is_object(o))
+			continue;
+		text = json_sprintf("%s port %lld of %lld addresses, %s", text_of(o, "protocol"), (long long)jsonio_int(o, "port", 0),
+		                            (long long)jsonio_int(o, "addresses", 0), text_of(o, "order"));
+
+		if (text)
+			add_string(jsonio_array(code, "scanned"), text);
+		json_decref(text);
+	}
+}
+
+/* Seconds that the clock of a run leapt over: of the one that waited longest. */
+static void learn_waits(json_t *code, const json_t *j)
+{
+	double most = jsonio_num(j, "skipped", 0);
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(j, "runs"), i, o)
+		if (jsonio_num(o, "skipped", 0) > most)
+			most = jsonio_num(o, "skipped", 0);
+	if (most >= 1)
+		json_object_set_new(code, "waited", json_real(most));
+}
+
 void piece_learn(json_t *code, const char *member, const json_t *j)
 {
 	char source[16];
@@ -143,6 +216,11 @@ void piece_learn(json_t *code, const char *member, const json_t *j)
 	snprintf(source, sizeof(source), "%.*s", (int)strcspn(member, "."), member);
 	add_signs(code, source, j);
 	learn_traits(code, j);
+	if (strcmp(member, "dynamic.json"))
+		return;
+	learn_contacts(code, j);
+	learn_scans(code, json_object_get(j, "scans"));
+	learn_waits(code, j);
 }
 
 static int heaviest_first(const void *a, const void *b)

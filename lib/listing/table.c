@@ -4,6 +4,7 @@
 
 #define PIDS_SHOWN 3
 #define SIGNS_SHOWN 3
+#define LIST_SHOWN 24
 #define NAME_MOST 40        /* the longest of a rule has 30 letters */
 
 /* A name out of JSON, fit for a terminal: quoted only where something had to be escaped. */
@@ -98,9 +99,13 @@ static void add_list(const char *title, const json_t *names, struct buf *out)
 	size_t i;
 
 	json_array_foreach(names, i, o) {
+		if (i >= LIST_SHOWN)
+			break;
 		buf_addf(out, "%s", i ? ", " : title);
 		add_name(out, json_string_value(o));
 	}
+	if (json_array_size(names) > LIST_SHOWN)
+		buf_addf(out, " +%zu", json_array_size(names) - LIST_SHOWN);
 	if (json_array_size(names))
 		buf_addc(out, '\n');
 }
@@ -109,6 +114,10 @@ static void add_traits(const json_t *code, struct buf *out)
 {
 	add_list("        made by: ", json_object_get(code, "identified"), out);
 	add_list("        can: ", json_object_get(code, "capabilities"), out);
+	add_list("        talked to: ", json_object_get(code, "contacted"), out);
+	add_list("        scanned: ", json_object_get(code, "scanned"), out);
+	if (json_is_number(json_object_get(code, "waited")))
+		buf_addf(out, "        waited: %.0f s\n", jsonio_num(code, "waited", 0));
 	if (jsonio_str(code, "tlsh"))
 		buf_addf(out, "        TLSH: %s\n", word(jsonio_str(code, "tlsh"), 72));
 }
