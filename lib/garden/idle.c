@@ -58,6 +58,15 @@ static unsigned long threads_of(pid_t tid)
 	return p ? strtoul(p, NULL, 10) : 0;
 }
 
+/* proc_pid_syscall(5) tells of a task only once it has left its processor. Its state alone won't do: one that looks whether a child
+ * has ended calls itself asleep while it looks. */
+static bool off_processor(pid_t tid)
+{
+	char text[16];
+
+	return slurp(tid, "syscall", text, sizeof text) && strncmp(text, "running", 7) != 0;
+}
+
 /* Who has made a vfork sleeps as if for a disk, for as long as its child likes. */
 static bool in_vfork(const struct task *k)
 {
@@ -84,7 +93,9 @@ static bool waits(struct bend *b, struct task *k)
 			k->wait = (struct wait){ 0 };
 	}
 	/* One that is dead alone is about to be told of to us, and then to its parent, who may be waiting for that. */
-	return state == 'S' || state == 'X' || (state == 'Z' && threads_of(k->tid) > 1) || (state == 'D' && in_vfork(k));
+	if (state == 'X' || (state == 'Z' && threads_of(k->tid) > 1))
+		return true;
+	return (state == 'S' || (state == 'D' && in_vfork(k))) && off_processor(k->tid);
 }
 
 struct task *idle_runner(struct bend *b)

@@ -136,6 +136,7 @@ static void test_shell(void)
 {
 	const char *order[] = { "/bin/sh", "-c", "(sleep 3600; echo a) & (sleep 7200; echo b) & sleep 5400; echo c; wait", NULL };
 	const char *work[] = { "/bin/sh", "-c", "timeout 5 sh -c 'i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; exit 7'", NULL };
+	const char *ends[] = { "/bin/sh", "-c", "n=0; while [ $n -lt 100 ]; do timeout 5 sh -c 'exit 7'; [ $? = 7 ] || exit 1; n=$((n+1)); done", NULL };
 	const char *over[] = { "/bin/sh", "-c", "timeout 5000 sleep 7000", NULL };
 	json_t *events = json_array();
 	struct run r = run(order, (struct run){ 0 }, events);
@@ -144,6 +145,8 @@ static void test_shell(void)
 	OK(r.elapsed < 5 && r.skipped_ns > 7199 * SECOND && r.skipped_ns <= 7200 * SECOND, "and no more than the longest is skipped");
 	r = run(work, (struct run){ 0 }, events);
 	OK(r.status == 7 && r.skipped_ns == 0, "work is not cut short by the time-out that guards it");
+	r = run(ends, (struct run){ 0 }, events);
+	OK(r.status == 0 && r.skipped_ns == 0, "nor does time leap while who waits learns of its end");
 	r = run(over, (struct run){ 0 }, events);
 	OK(r.status == 124, "who sleeps longer than he may is");
 	json_decref(events);
