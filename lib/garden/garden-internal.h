@@ -119,8 +119,9 @@ struct layers {
 	char **hidden;
 	size_t hiddens;
 };
-/* device: the name of what is mounted; stays the caller's. */
-int layers_open(struct layers *l, int lower, bool defaults, uint64_t size, const json_t *hide, const char *device, struct err *e);
+/* device: the name of what is mounted; stays the caller's. shown: a further folder, for the path shown_at; -1: none. */
+int layers_open(struct layers *l, int lower, bool defaults, uint64_t size, const json_t *hide, const char *device, int shown,
+                const char *shown_at, struct err *e);
 struct layer *layers_of(const struct layers *l, const char *path, const char **rel);   /* rel: below the layer, "." for itself */
 bool layers_hidden(const struct layers *l, const char *path);
 void layers_add(struct layers *l, const char *path, bool overlay, int upper, int lower);

@@ -29,6 +29,8 @@ struct world_options {
 	                             homes, logs, services, uptime, names, /sys; NULL: the lower root as it is. Bad settings are 78 */
 	const char *internet;     /* a file of settings (rules/garden/internet.json, muss-garden(7)): helper-internet answers for every address of
 	                             its runs, and its certificates are trusted in it; NULL: nobody answers. Bad settings are 78, at the run */
+	const char *shown;        /* a further folder of this machine that the world shows, under a writable layer of its own; NULL: none */
+	const char *shown_at;     /* where: "/" and one name, which the lower root has not */
 };
 /* 69 when this machine gives no namespaces or overlays. */
 struct world *world_open(const struct world_options *o, struct err *e);

@@ -174,7 +174,7 @@ static int lay_files(const struct keeper *k, const json_t *files, struct err *e)
 
 static int open_world(struct keeper *k, struct message *m, struct err *e)
 {
-	int lower = message_take(m, "lower");
+	int lower = message_take(m, "lower"), shown = message_take(m, "shown");
 	json_int_t size = jsonio_int(m->body, "size", 0);
 	const char *device;
 
@@ -188,7 +188,7 @@ static int open_world(struct keeper *k, struct message *m, struct err *e)
 		card_kinds(&k->machine);
 	device = k->machine.plan ? jsonio_str(k->machine.plan, "device") : NULL;
 	if (layers_open(&k->layers, lower, jsonio_bool(m->body, "defaults", true), (uint64_t)size,
-			json_object_get(m->body, "hide"), device ? device : "muss-world", e))
+			json_object_get(m->body, "hide"), device ? device : "muss-world", shown, jsonio_str(m->body, "shown_at"), e))
 		return -1;
 	if (k->machine.plan && furnish_lay(&k->layers, &k->machine, e))
 		return -1;

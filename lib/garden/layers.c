@@ -186,7 +186,18 @@ static size_t find_nested(struct layers *l, int lower, struct nested *n)
 	return count;
 }
 
-static int build(struct layers *l, bool defaults, struct nested *n, size_t nested, struct err *e)
+/* The further tree that a world was asked to show. */
+static int show(struct layers *l, const struct nested *n, struct err *e)
+{
+	char *target = buf_printf("%s%s", l->merged, n->path);
+	int rc = mkdir(target, 0755) && errno != EEXIST ? err_sys(e, "cannot make %s in the world", err_q(n->path)) :
+		places_overlay(l, n->path, n->fd, false, e);
+
+	free(target);
+	return rc;
+}
+
+static int build(struct layers *l, bool defaults, struct nested *n, size_t nested, const struct nested *shown, struct err *e)
 {
 	char *shm;
 
@@ -202,6 +213,8 @@ static int build(struct layers *l, bool defaults, struct nested *n, size_t neste
 	} else if (compose_root(l, l->lower, "/", 0, defaults, e)) {
 		return -1;
 	}
+	if (shown->fd >= 0 && show(l, shown, e))
+		return -1;
 	shm = layers_folder(l, "shm");
 	if (!shm || chmod(shm, 01777)) {
 		free(shm);
@@ -213,31 +226,35 @@ static int build(struct layers *l, bool defaults, struct nested *n, size_t neste
 	return l->root < 0 ? err_sys(e, "cannot open the world's root") : 0;
 }
 
-int layers_open(struct layers *l, int lower, bool defaults, uint64_t size, const json_t *hide, const char *device, struct err *e)
+/* What was opened before belongs to the old mount namespace, and is no lower layer in ours. Closes old. */
+static int open_again(int old, struct err *e)
 {
-	struct nested n[NESTED];
+	char link[64], path[PATH_MAX];
+	ssize_t len;
+	int fd;
+
+	snprintf(link, sizeof link, "/proc/self/fd/%d", old);
+	len = readlink(link, path, sizeof path - 1);
+	if (len <= 0)
+		return err_sys(e, "cannot find a lower folder");
+	path[len] = '\0';
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	close(old);
+	return fd < 0 ? err_sys(e, "cannot open %s", err_q(path)) : fd;
+}
+
+int layers_open(struct layers *l, int lower, bool defaults, uint64_t size, const json_t *hide, const char *device, int shown,
+                const char *shown_at, struct err *e)
+{
+	struct nested n[NESTED], show_it = { .path = (char *)(uintptr_t)shown_at, .fd = -1 };
 	size_t nested;
 
 	*l = (struct layers){ .root = -1, .lower = lower, .device = device };
-	if (learn_hidden(l, defaults, hide, e) || own_mounts(e))
+	if (learn_hidden(l, defaults, hide, e) || own_mounts(e) || (l->lower = open_again(lower, e)) < 0 ||
+	    (shown >= 0 && (show_it.fd = open_again(shown, e)) < 0))
 		return -1;
-	/* What was opened before belongs to the old mount namespace, and is no lower layer in ours. */
-	{
-		char link[64], path[PATH_MAX];
-		ssize_t len;
-
-		snprintf(link, sizeof link, "/proc/self/fd/%d", lower);
-		len = readlink(link, path, sizeof path - 1);
-		if (len <= 0)
-			return err_sys(e, "cannot find the lower root");
-		path[len] = '\0';
-		l->lower = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		close(lower);
-		if (l->lower < 0)
-			return err_sys(e, "cannot open %s", err_q(path));
-	}
 	nested = find_nested(l, l->lower, n);
-	if (own_tmpfs(l, size, e) || build(l, defaults, n, nested, e)) {
+	if (own_tmpfs(l, size, e) || build(l, defaults, n, nested, &show_it, e)) {
 		if (e->code != EX_TEMPFAIL)
 			e->code = EX_UNAVAILABLE;
 		return -1;

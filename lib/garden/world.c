@@ -44,6 +44,8 @@ static json_t *open_request(const struct world_options *o)
 	json_object_set_new(q, "defaults", json_boolean(!o->lower || !strcmp(o->lower, "/")));
 	for (const char *const *h = o->hide; h && *h; h++)
 		json_array_append_new(hide, jsonio_name(*h));
+	if (o->shown)
+		json_object_set_new(q, "shown_at", json_string(o->shown_at));
 	hide_environment(hide);
 	json_object_set_new(q, "hide", hide);
 	return q;
@@ -98,7 +100,7 @@ struct world *world_open(const struct world_options *o, struct err *e)
 	struct world *w = buf_alloc(sizeof *w);
 	struct message m;
 	const char *lower = o->lower ? o->lower : "/";
-	int fd = open(lower, O_PATH | O_DIRECTORY | O_CLOEXEC), contents = -1;
+	int fd = open(lower, O_PATH | O_DIRECTORY | O_CLOEXEC), contents = -1, shown = -1;
 	json_t *q = NULL;
 
 	w->sock = -1;
@@ -107,10 +109,15 @@ struct world *world_open(const struct world_options *o, struct err *e)
 		goto fail;
 	}
 	q = open_request(o);
+	if (o->shown && (shown = open(o->shown, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) {
+		err_sys(e, "cannot open %s", err_q(o->shown));
+		goto fail;
+	}
 	if (start_keeper(w, e) || (o->machine && describe_machine(w, o->machine, fd, q, &contents, e)) ||
 	    (o->internet && describe_internet(w, o->internet, q, e)))
 		goto fail;
-	if (message_call(w->sock, json_incref(q), (struct message_fd[]){ { "lower", fd }, { "contents", contents }, { NULL, -1 } }, OPEN_MS, &m, e)) {
+	if (message_call(w->sock, json_incref(q), (struct message_fd[]){ { "lower", fd }, { "contents", contents }, { "shown", shown },
+			 { NULL, -1 } }, OPEN_MS, &m, e)) {
 		err_wrap(e, "cannot make a world");
 		goto fail;
 	}
@@ -119,11 +126,13 @@ struct world *world_open(const struct world_options *o, struct err *e)
 	json_decref(q);
 	io_close(&contents);
 	close(fd);
+	io_close(&shown);
 	return w;
 fail:
 	json_decref(q);
 	io_close(&contents);
 	io_close(&fd);
+	io_close(&shown);
 	world_close(w);
 	return NULL;
 }

@@ -212,6 +212,36 @@ static void test_lower(struct err *e)
 	close(dir);
 }
 
+/* A further folder, also one below what the world's own file system covers. */
+static void test_shown(struct err *e)
+{
+	char folder[] = "/tmp/muss-shown-XXXXXX", *file;
+	struct world_options o = { .shown = mkdtemp(folder), .shown_at = "/shown" };
+	struct buf out = { 0 };
+	struct world *w;
+	json_t *c;
+
+	file = buf_printf("%s/a", folder);
+	if (!o.shown || atomic_write(file, 0644, "below\n", 6, e) || !OK((w = world_open(&o, e)) != NULL, "a world that shows a folder opens")) {
+		printf("# %s\n", e->msg);
+		free(file);
+		return;
+	}
+	OK(shell(w, "cat /shown/a; echo more >>/shown/a; echo new >/shown/b", &out, e) == 0 && !strcmp(buf_str(&out), "below\n"), "it is read");
+	c = world_changes(w, e);
+	OK_STR(change_kind(c, "/shown/a"), "modified", "and changed");
+	OK_STR(change_kind(c, "/shown/b"), "created", "and added to");
+	OK(json_array_size(c) == 2, "and nothing else changed");
+	world_close(w);
+	buf_free(&out);
+	io_slurp_path(file, 100, &out, e);
+	OK_STR(buf_str(&out), "below\n", "but the folder itself is as it was");
+	json_decref(c);
+	buf_free(&out);
+	free(file);
+	io_rmtree(AT_FDCWD, folder, e);
+}
+
 int main(void)
 {
 	struct err e = { 0 };
@@ -240,5 +270,6 @@ int main(void)
 	printf("# %s\n", e.msg);
 	world_close(w);
 	test_lower(&e);
+	test_shown(&e);
 	return unit_end();
 }
