@@ -16,9 +16,11 @@ struct setting {
 	const char *cwd;             /* NULL: / */
 	int days;                    /* how many its date is ahead */
 	bool offline;                /* nobody answers */
+	const char *windows;         /* which Windows, as Wine names it; NULL: win10 */
 };
+#define DAY_NS (86400 * (int64_t)1000000000)
 struct settings;
-struct settings *settings_open(struct err *e);   /* 78 */
+struct settings *settings_open(const char *file, struct err *e);   /* of rules/; 78 */
 const struct setting *settings_get(const struct settings *s, size_t i);   /* NULL: there are no more */
 void settings_free(struct settings *s);
 
@@ -98,5 +100,11 @@ struct trail {
 };
 int trail_follow(struct trail *t, struct err *e);
 void trail_sign(json_t *signs, const char *name, const char *reason);   /* once a name */
+
+/* ---- observe.c, for other ways to run ---- */
+
+/* What the dummy Internet heard: into d's "exchanges", "indicators", "scans" and "timeline", and t's connections and signs. */
+void observe_traffic(const struct run *r, json_t *d, struct trail *t);
+void observe_capture(int *capture, struct micro_extra *extra);   /* the packets as a member, where there are any; may take the descriptor */
 
 #endif

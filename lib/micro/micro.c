@@ -1,5 +1,6 @@
 #include "micro/ahead.h"
 #include "micro/capability.h"
+#include "micro/wine.h"
 
 #include "casefile/casefile.h"
 #include "known/known.h"
@@ -155,6 +156,8 @@ static bool can_run(const struct micro_sample *s)
 	if (s->body < 0 || !format || !strcmp(s->kind, "module") || !strcmp(s->kind, "memory"))
 		return false;
 	if (!strcmp(format, "script") || (!strcmp(s->kind, "script") && !strcmp(format, "data")))
+		return true;
+	if (windows_program(s))
 		return true;
 	/* A parser that died says nothing of the format: let the garden's kernel say whether it runs. */
 	if (strcmp(format, "elf64-x86-64"))

@@ -8,7 +8,6 @@
 
 #define QUIET_MS 3000        /* a resident sample that sleeps is not waited for: "quiet" in limits says so */
 #define ARGUMENTS 64u
-#define DAY_NS (86400 * (int64_t)1000000000)
 #define PCAP_HEADER 24
 
 struct observation {
@@ -230,10 +229,10 @@ static json_t *argv_of(const struct observation *o)
 }
 
 /* The packets, where there were any: net.pcap, and those of further runs behind it. */
-static void keep_capture(struct observation *o, struct micro_extra *extra)
+void observe_capture(int *capture, struct micro_extra *extra)
 {
 	char name[32] = "net.pcap";
-	off_t size = lseek(o->capture, 0, SEEK_END);
+	off_t size = lseek(*capture, 0, SEEK_END);
 	unsigned n = 1;
 
 	if (size <= PCAP_HEADER)
@@ -243,9 +242,9 @@ static void keep_capture(struct observation *o, struct micro_extra *extra)
 			snprintf(name, sizeof name, "net-%u.pcap", ++n);
 			i = (size_t)-1;
 		}
-	if (micro_add(extra, name, 0600, o->capture))
+	if (micro_add(extra, name, 0600, *capture))
 		msg_debug("%s: %lld bytes", name, (long long)size);
-	o->capture = -1;
+	*capture = -1;
 }
 
 /* Which names led to the addresses that it spoke to. */
@@ -280,17 +279,17 @@ static void drop_unspoken(json_t *connections, const json_t *exchanges)
 	}
 }
 
-static void describe_traffic(struct observation *o, json_t *d, struct trail *t)
+void observe_traffic(const struct run *r, json_t *d, struct trail *t)
 {
-	json_t *exchanges = traffic_exchanges(o->exchanges, o->events, jsonio_num(o->run.net, "began", 0), &t->left_out);
-	json_t *scans = json_object_get(o->run.net, "scan");
+	json_t *exchanges = traffic_exchanges(r->exchanges, t->events, jsonio_num(r->net, "began", 0), &t->left_out);
+	json_t *scans = json_object_get(r->net, "scan");
 
-	if (o->run.net)
+	if (r->net)
 		drop_unspoken(t->connections, exchanges);
-	name_connections(t->connections, json_object_get(o->run.net, "names"));
+	name_connections(t->connections, json_object_get(r->net, "names"));
 	traffic_signs(t->signs, exchanges, scans);
 	json_object_set_new(d, "indicators", traffic_indicators(exchanges, scans));
-	json_object_set_new(d, "timeline", timeline_of(o->events, exchanges, &t->left_out));
+	json_object_set_new(d, "timeline", timeline_of(t->events, exchanges, &t->left_out));
 	json_object_set_new(d, "exchanges", exchanges);
 	json_object_set_new(d, "scans", scans ? json_incref(scans) : json_array());
 }
@@ -327,8 +326,8 @@ static json_t *describe(struct observation *o, struct micro_extra *extra, struct
 	json_object_set_new(d, "connections", t.connections);
 	json_object_set_new(d, "memory", t.memory);
 	json_object_set_new(d, "sleeps", t.sleeps);
-	describe_traffic(o, d, &t);
-	keep_capture(o, extra);
+	observe_traffic(&o->run, d, &t);
+	observe_capture(&o->capture, extra);
 	json_object_set_new(d, "events", json_integer((json_int_t)json_array_size(o->events)));
 	json_object_set_new(d, "limits", limits_of(o, f.left_out + t.left_out));
 	json_object_set_new(d, "signs", t.signs);

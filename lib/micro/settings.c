@@ -26,7 +26,7 @@ static const char **words_of(const json_t *list, struct err *e)
 
 static int read_one(const json_t *o, struct setting *s, struct err *e)
 {
-	static const char *const KNOWN[] = { "name", "uid", "env", "argv", "cwd", "days", "offline" };
+	static const char *const KNOWN[] = { "name", "uid", "env", "argv", "cwd", "days", "offline", "windows" };
 	const char *key;
 	json_t *v;
 
@@ -45,6 +45,7 @@ static int read_one(const json_t *o, struct setting *s, struct err *e)
 	s->cwd = jsonio_str(o, "cwd");
 	s->days = (int)jsonio_int(o, "days", 0);
 	s->offline = jsonio_bool(o, "offline", false);
+	s->windows = jsonio_str(o, "windows");
 	e->code = 0;
 	if (json_object_get(o, "env"))
 		s->envp = words_of(json_object_get(o, "env"), e);
@@ -53,9 +54,9 @@ static int read_one(const json_t *o, struct setting *s, struct err *e)
 	return e->code ? err_wrap(e, "%s", err_q(s->name)) : 0;
 }
 
-struct settings *settings_open(struct err *e)
+struct settings *settings_open(const char *file, struct err *e)
 {
-	char *path = spawn_share("garden/runs.json");
+	char *path = spawn_share(file);
 	struct settings *s = buf_alloc(sizeof *s);
 	int rc = -1;
 

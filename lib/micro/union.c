@@ -9,7 +9,7 @@
 static const struct list { const char *name; const char *key[KEYS]; } LISTS[] = {
 	{ "processes", { NULL } },
 	{ "files", { "path", "change", "type", "sha256", "target" } },
-	{ "startup", { "place", "file", "line", "whole" } },
+	{ "startup", { "place", "file", "value", "line", "whole" } },
 	{ "accounts", { "account", "change", "file", "detail" } },
 	{ "connections", { "protocol", "address", "port", "event" } },
 	{ "memory", { "sha256" } },
@@ -19,6 +19,8 @@ static const struct list { const char *name; const char *key[KEYS]; } LISTS[] = 
 	{ "indicators", { "kind", "value" } },
 	{ "timeline", { NULL } },
 	{ "signs", { "name" } },
+	{ "registry", { "key", "value", "change", "data" } },
+	{ "calls", { NULL } },
 };
 
 static bool same(const struct list *l, const json_t *a, const json_t *b)
@@ -61,7 +63,8 @@ static void add_list(const struct list *l, json_t *all, const json_t *list, unsi
 void union_add(json_t *all, json_t *one, unsigned run)
 {
 	for (size_t i = 0; i < sizeof LISTS / sizeof *LISTS; i++)
-		add_list(&LISTS[i], jsonio_array(all, LISTS[i].name), json_object_get(one, LISTS[i].name), run);
+		if (json_object_get(one, LISTS[i].name))
+			add_list(&LISTS[i], jsonio_array(all, LISTS[i].name), json_object_get(one, LISTS[i].name), run);
 	for (size_t i = 0; i < sizeof LISTS / sizeof *LISTS; i++)
 		json_object_del(one, LISTS[i].name);
 }
@@ -69,12 +72,12 @@ void union_add(json_t *all, json_t *one, unsigned run)
 /* Signs of a sample that looks around, and then does nothing. */
 static bool tells_nothing(const char *sign)
 {
-	return !strcmp(sign, "watches-for-tracer") || !strcmp(sign, "long-sleep");
+	return !strcmp(sign, "watches-for-tracer") || !strcmp(sign, "watches-clock") || !strcmp(sign, "long-sleep");
 }
 
 bool union_silent(const json_t *one)
 {
-	static const char *const DEEDS[] = { "files", "startup", "connections", "memory" };
+	static const char *const DEEDS[] = { "files", "startup", "registry", "connections", "memory" };
 	size_t i;
 	json_t *o;
 
