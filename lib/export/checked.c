@@ -9,6 +9,13 @@
 #define SCANS 200u         /* of one piece: what a machine can tell apart has fewer */
 #define TECHNIQUES 300u    /* ATT&CK has about 700, with those for phones */
 
+const char *checked_text(const json_t *o, const char *key)
+{
+	const char *s = jsonio_str(o, key);
+
+	return s ? s : "";
+}
+
 /* ---- forms ---- */
 
 static bool printable(const char *s)

@@ -1,4 +1,4 @@
-/* What was said to the dummy Internet, by service; and what was asked of many addresses. muss-garden(7) tells the members of an exchange. */
+/* What was said to the dummy Internet, by service: tables. muss-garden(7) tells the members of an exchange. */
 #include "export/html-run.h"
 
 #include <math.h>
@@ -10,16 +10,9 @@
 #define SERVERS 200u
 #define TEXTS 40u                /* of one list in an exchange */
 
-static const char *text_of(const json_t *o, const char *key)
+const char *html_peer(const json_t *exchange)
 {
-	const char *s = jsonio_str(o, key);
-
-	return s ? s : "";
-}
-
-static const char *peer(const json_t *o)
-{
-	return *text_of(o, "name") ? text_of(o, "name") : text_of(o, "address");
+	return *checked_text(exchange, "name") ? checked_text(exchange, "name") : checked_text(exchange, "address");
 }
 
 /* ---- tables that begin with their first row ---- */
@@ -98,8 +91,8 @@ static void add_server(struct servers *s, const json_t *dynamic, const json_t *o
 
 	for (i = 0; i < s->n; i++) {
 		q = &s->server[i];
-		if (q->scanned == scanned && jsonio_int(q->first, "port", 0) == jsonio_int(o, "port", 0) && !strcmp(text_of(q->first, "protocol"), text_of(o, "protocol")) &&
-			!strcmp(text_of(q->first, "service"), text_of(o, "service")) && (scanned || !strcmp(peer(q->first), peer(o))))
+		if (q->scanned == scanned && jsonio_int(q->first, "port", 0) == jsonio_int(o, "port", 0) && !strcmp(checked_text(q->first, "protocol"), checked_text(o, "protocol")) &&
+			!strcmp(checked_text(q->first, "service"), checked_text(o, "service")) && (scanned || !strcmp(html_peer(q->first), html_peer(o))))
 			break;
 	}
 	if (i == SERVERS) {
@@ -122,19 +115,19 @@ static void inside(struct buf *b, const json_t *o)
 
 	if (json_is_object(tls)) {
 		buf_adds(b, "TLS, JA3 <code>");
-		html_text(b, text_of(tls, "ja3"), 40);
+		html_text(b, checked_text(tls, "ja3"), 40);
 		buf_adds(b, "</code> ");
 	}
 	if (jsonio_str(o, "tls_error")) {
 		buf_adds(b, "TLS failed: ");
-		html_text(b, text_of(o, "tls_error"), 80);
+		html_text(b, checked_text(o, "tls_error"), 80);
 		buf_addc(b, ' ');
 	}
 	if (json_is_object(tunnel)) {
 		buf_adds(b, "through ");
-		html_text(b, text_of(tunnel, "through"), 20);
+		html_text(b, checked_text(tunnel, "through"), 20);
 		buf_adds(b, " to ");
-		html_text(b, text_of(tunnel, "host"), 100);
+		html_text(b, checked_text(tunnel, "host"), 100);
 	}
 }
 
@@ -146,11 +139,11 @@ static void server_row(struct table *t, const struct server *q)
 	if (q->scanned)
 		buf_adds(t->b, "many, see scans");
 	else
-		html_text(t->b, peer(q->first), 120);
+		html_text(t->b, html_peer(q->first), 120);
 	buf_addf(t->b, "</td><td class=\"num\">%lld</td><td>", (long long)jsonio_int(q->first, "port", 0));
-	html_text(t->b, text_of(q->first, "service"), 20);
+	html_text(t->b, checked_text(q->first, "service"), 20);
 	buf_adds(t->b, " <span class=\"note\">");
-	html_text(t->b, text_of(q->first, "protocol"), 8);
+	html_text(t->b, checked_text(q->first, "protocol"), 8);
 	buf_addf(t->b, "</span></td><td class=\"num\">%zu</td><td class=\"num\">", q->times);
 	html_size(t->b, q->received);
 	buf_adds(t->b, "</td><td class=\"num\">");
@@ -184,7 +177,7 @@ static void servers(struct buf *b, const struct processes *p)
 /* The addresses in an answer are the garden's own: it makes one up for each name. */
 static void note_name(json_t *names, const json_t *exchange, const json_t *q)
 {
-	const char *name = text_of(q, "name"), *type = text_of(q, "type"), *types;
+	const char *name = checked_text(q, "name"), *type = checked_text(q, "type"), *types;
 	json_t *o = json_object_get(names, name);
 
 	if (!o) {
@@ -197,7 +190,7 @@ static void note_name(json_t *names, const json_t *exchange, const json_t *q)
 	if (!strstr(types, type) && strlen(types) < 60)
 		json_object_set_new(o, "types", json_sprintf("%s, %s", types, type));
 	json_object_set_new(o, "times", json_integer(jsonio_int(o, "times", 0) + 1));
-	if (!strcmp(text_of(q, "answer"), "NXDOMAIN"))
+	if (!strcmp(checked_text(q, "answer"), "NXDOMAIN"))
 		json_object_set_new(o, "refused", json_true());
 }
 
@@ -231,17 +224,17 @@ static void http_row(struct table *t, const json_t *o, const json_t *q)
 {
 	if (!begin_row(t))
 		return;
-	html_cell(t->b, NULL, text_of(q, "method"), 12);
+	html_cell(t->b, NULL, checked_text(q, "method"), 12);
 	buf_addf(t->b, "<td class=\"code\">%s://", json_object_get(o, "tls") ? "https" : "http");
-	html_text(t->b, *text_of(q, "host") ? text_of(q, "host") : peer(o), 200);
-	html_text(t->b, text_of(q, "path"), 400);
+	html_text(t->b, *checked_text(q, "host") ? checked_text(q, "host") : html_peer(o), 200);
+	html_text(t->b, checked_text(q, "path"), 400);
 	buf_adds(t->b, "</td>");
-	html_cell(t->b, NULL, text_of(q, "user_agent"), 200);
+	html_cell(t->b, NULL, checked_text(q, "user_agent"), 200);
 	buf_adds(t->b, "<td class=\"code\">");
 	if (json_is_number(json_object_get(q, "body_size"))) {
 		html_size(t->b, bytes_of(q, "body_size"));
 		buf_addc(t->b, ' ');
-		html_text(t->b, text_of(q, "body_head"), 256);
+		html_text(t->b, checked_text(q, "body_head"), 256);
 	}
 	buf_adds(t->b, "</td>");
 	end_row(t, o);
@@ -269,7 +262,7 @@ static void mail_row(struct table *t, const json_t *o, const json_t *q)
 
 	if (!begin_row(t))
 		return;
-	html_cell(t->b, "code", text_of(q, "from"), 120);
+	html_cell(t->b, "code", checked_text(q, "from"), 120);
 	buf_adds(t->b, "<td class=\"code\">");
 	json_array_foreach(json_object_get(q, "to"), i, to) {
 		if (i >= TEXTS)
@@ -278,9 +271,9 @@ static void mail_row(struct table *t, const json_t *o, const json_t *q)
 		html_text(t->b, json_string_value(to), 120);
 	}
 	buf_adds(t->b, "</td>");
-	html_cell(t->b, NULL, text_of(q, "subject"), 200);
+	html_cell(t->b, NULL, checked_text(q, "subject"), 200);
 	html_size_cell(t->b, q);
-	head_cell(t->b, text_of(q, "head"));
+	head_cell(t->b, checked_text(q, "head"));
 	end_row(t, o);
 }
 
@@ -288,10 +281,10 @@ static void login_row(struct table *t, const json_t *o, const json_t *q)
 {
 	if (!begin_row(t))
 		return;
-	html_cell(t->b, NULL, text_of(o, "service"), 20);
-	html_cell(t->b, "code", peer(o), 120);
-	html_cell(t->b, "code", text_of(q, *text_of(q, "user") ? "user" : "user_base64"), 120);
-	html_cell(t->b, "code", text_of(q, *text_of(q, "password") ? "password" : "password_base64"), 120);
+	html_cell(t->b, NULL, checked_text(o, "service"), 20);
+	html_cell(t->b, "code", html_peer(o), 120);
+	html_cell(t->b, "code", checked_text(q, *checked_text(q, "user") ? "user" : "user_base64"), 120);
+	html_cell(t->b, "code", checked_text(q, *checked_text(q, "password") ? "password" : "password_base64"), 120);
 	end_row(t, o);
 }
 
@@ -299,9 +292,9 @@ static void stored_row(struct table *t, const json_t *o, const json_t *q)
 {
 	if (!begin_row(t))
 		return;
-	html_cell(t->b, NULL, text_of(o, "service"), 20);
-	html_cell(t->b, "code", peer(o), 120);
-	html_cell(t->b, "code", text_of(q, *text_of(q, "path") ? "path" : "name"), 200);
+	html_cell(t->b, NULL, checked_text(o, "service"), 20);
+	html_cell(t->b, "code", html_peer(o), 120);
+	html_cell(t->b, "code", checked_text(q, *checked_text(q, "path") ? "path" : "name"), 200);
 	html_size_cell(t->b, q);
 	end_row(t, o);
 }
@@ -310,159 +303,10 @@ static void typed_row(struct table *t, const json_t *o, const json_t *q)
 {
 	if (!json_is_string(q) || !begin_row(t))
 		return;
-	html_cell(t->b, NULL, text_of(o, "service"), 20);
-	html_cell(t->b, "code", peer(o), 120);
+	html_cell(t->b, NULL, checked_text(o, "service"), 20);
+	html_cell(t->b, "code", html_peer(o), 120);
 	html_cell(t->b, "code", json_string_value(q), 300);
 	end_row(t, o);
-}
-
-/* ---- IRC ---- */
-
-static void irc_commands(struct buf *b, const json_t *list)
-{
-	const json_t *v;
-	size_t i;
-
-	if (!json_array_size(list))
-		return;
-	buf_adds(b, "<li><span class=\"note\">it was told</span>");
-	json_array_foreach(list, i, v) {
-		if (i >= TEXTS)
-			break;
-		buf_adds(b, " <code>");
-		html_text(b, json_string_value(v), 200);
-		buf_adds(b, "</code>");
-	}
-	buf_adds(b, "</li>");
-}
-
-static void irc_fact(struct buf *b, const char *name, const char *value)
-{
-	if (!*value)
-		return;
-	buf_addf(b, "<div><dt>%s</dt><dd class=\"code\">", name);
-	html_text(b, value, 120);
-	buf_adds(b, "</dd></div>");
-}
-
-static void irc_list(struct buf *b, const json_t *o, const char *key, const char *says)
-{
-	const json_t *v;
-	size_t i;
-
-	json_array_foreach(json_object_get(o, key), i, v) {
-		const char *whom = *text_of(v, "to") ? text_of(v, "to") : text_of(v, "channel"), *text = text_of(v, "text");
-
-		if (i >= TEXTS)
-			break;
-		buf_addf(b, "<li><span class=\"note\">%s</span> <code>", says);
-		html_text(b, whom, 80);
-		buf_addf(b, "%s</code> <code>", *whom && *text ? ":" : "");
-		html_text(b, text, 400);
-		buf_adds(b, "</code>");
-		if (*text_of(v, "key")) {
-			buf_adds(b, " <span class=\"note\">with the key</span> <code>");
-			html_text(b, text_of(v, "key"), 80);
-			buf_adds(b, "</code>");
-		}
-		buf_adds(b, "</li>");
-	}
-}
-
-static void irc(struct buf *b, const struct processes *p)
-{
-	const json_t *o;
-	size_t i, shown = 0;
-
-	json_array_foreach(json_object_get(p->dynamic, "exchanges"), i, o) {
-		if (i >= EXCHANGES_READ || shown >= TEXTS)
-			break;
-		if (!jsonio_str(o, "nick") && !json_array_size(json_object_get(o, "joined")) && !json_array_size(json_object_get(o, "said")))
-			continue;
-		buf_adds(b, shown++ ? "" : "<h4>IRC</h4>");
-		buf_adds(b, "<dl class=\"facts\">");
-		irc_fact(b, "server", peer(o));
-		irc_fact(b, "nick", text_of(o, "nick"));
-		irc_fact(b, "user", text_of(o, "user"));
-		irc_fact(b, "password", text_of(o, "password"));
-		irc_fact(b, "real name", text_of(o, "realname"));
-		irc_fact(b, "left with", text_of(o, "quit"));
-		buf_adds(b, "</dl><ul class=\"plain\">");
-		irc_list(b, o, "joined", "it joined");
-		irc_commands(b, json_object_get(o, "commanded"));
-		irc_list(b, o, "said", "it said to");
-		buf_adds(b, "<li class=\"note\">by ");
-		processes_label(b, p, processes_run(o), jsonio_int(o, "pid", 0));
-		buf_adds(b, "</li></ul>\n");
-	}
-}
-
-/* ---- scans ---- */
-
-static void header_number(struct buf *b, const json_t *header, const char *key, const char *name)
-{
-	if (json_is_integer(json_object_get(header, key)))
-		buf_addf(b, ", %s %lld", name, (long long)jsonio_int(header, key, 0));
-}
-
-static void header_word(struct buf *b, const json_t *header, const char *key, const char *name)
-{
-	if (!jsonio_str(header, key))
-		return;
-	buf_addf(b, ", %s ", name);
-	html_text(b, text_of(header, key), 60);
-}
-
-static void scan(struct buf *b, const struct processes *p, const json_t *o)
-{
-	const json_t *header = json_object_get(o, "header"), *payload = json_object_get(o, "payload");
-	double rate = jsonio_num(o, "rate", -1), share = jsonio_num(payload, "share", -1);
-
-	buf_adds(b, "<li>It asked <strong>");
-	html_count(b, jsonio_int(o, "addresses", 0));
-	buf_adds(b, "</strong> addresses for <strong>");
-	html_text(b, text_of(o, "protocol"), 8);
-	if (jsonio_int(o, "port", 0))
-		buf_addf(b, " port %lld", (long long)jsonio_int(o, "port", 0));
-	buf_adds(b, "</strong>, in <strong>");
-	html_text(b, text_of(o, "order"), 20);
-	buf_adds(b, "</strong> order");
-	if (rate >= 0 && rate < 1e9)
-		buf_addf(b, rate < 10 ? ", %.1f a second" : ", %.0f a second", rate);
-	if (json_array_size(json_object_get(p->dynamic, "runs")) > 1) {
-		buf_adds(b, " (");
-		processes_run_name(b, p->dynamic, processes_run(o));
-		buf_addc(b, ')');
-	}
-	buf_addf(b, "<span class=\"why\">%lld attempts", (long long)jsonio_int(o, "count", 0));
-	header_number(b, header, "ttl", "TTL");
-	header_number(b, header, "window", "window");
-	header_number(b, header, "source_port", "always from port");
-	header_word(b, header, "options", "options");
-	header_word(b, header, "ip_id", "IP identification");
-	header_word(b, header, "sequence", "sequence number");
-	if (jsonio_str(payload, "sha256")) {
-		buf_adds(b, ", first payload <code>");
-		html_text(b, text_of(payload, "sha256"), 64);
-		buf_adds(b, "</code>");
-		if (share >= 0 && share <= 1)
-			buf_addf(b, ", the same in %.0f %%", share * 100);
-	}
-	buf_adds(b, "</span></li>");
-}
-
-static void scans(struct buf *b, const struct processes *p)
-{
-	const json_t *list = json_object_get(p->dynamic, "scans"), *o;
-	size_t i;
-
-	if (!json_array_size(list))
-		return;
-	buf_adds(b, "<h4>Scans</h4><ul class=\"plain\">");
-	json_array_foreach(list, i, o)
-		if (i < SHOWN)
-			scan(b, p, o);
-	buf_adds(b, "</ul>\n");
 }
 
 void html_network(struct buf *b, const struct processes *p)
@@ -478,7 +322,7 @@ void html_network(struct buf *b, const struct processes *p)
 		{ "messages", "Messages it sent", "<th>Service</th><th>Server</th><th>Message</th>", typed_row },
 	};
 
-	scans(b, p);
+	html_scans(b, p);
 	servers(b, p);
 	names(b, p);
 	for (size_t i = 0; i < sizeof TABLES / sizeof *TABLES; i++) {
@@ -488,5 +332,5 @@ void html_network(struct buf *b, const struct processes *p)
 		each(&t, TABLES[i].key, TABLES[i].row);
 		free(head);
 	}
-	irc(b, p);
+	html_irc(b, p);
 }

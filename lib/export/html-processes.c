@@ -6,16 +6,9 @@
 
 #define WORDS 16u
 
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *s = jsonio_str(o, key);
-
-	return s ? s : "";
-}
-
 static void name(struct buf *b, const struct process *q, size_t most)
 {
-	const char *argv0 = json_string_value(json_array_get(json_object_get(q->o, "argv"), 0)), *path = text_of(q->o, "path"), *last;
+	const char *argv0 = json_string_value(json_array_get(json_object_get(q->o, "argv"), 0)), *path = checked_text(q->o, "path"), *last;
 
 	path = *path ? path : argv0 && *argv0 ? argv0 : "process";
 	last = strrchr(path, '/');
@@ -75,7 +68,7 @@ static void command(struct buf *b, const json_t *o)
 	if (json_array_size(argv) > WORDS)
 		buf_adds(b, " \xe2\x80\xa6");
 	if (!json_array_size(argv))
-		html_text(b, *text_of(o, "path") ? text_of(o, "path") : "a process", 120);
+		html_text(b, *checked_text(o, "path") ? checked_text(o, "path") : "a process", 120);
 	buf_adds(b, "</code>");
 }
 
@@ -111,7 +104,7 @@ static void row(struct buf *b, const struct process *q, bool again)
 {
 	static const struct { const char *cls, *text; } IMAGES[] = { [IMAGE_SAMPLE] = { "bad", "the sample" }, [IMAGE_MADE] = { "odd", "a file it made" },
 		[IMAGE_MEMORY] = { "odd", "only in memory" }, [IMAGE_SYSTEM] = { "plain", "of the system" }, [IMAGE_OTHER] = { "plain", "another program" } };
-	const char *path = text_of(q->o, "path");
+	const char *path = checked_text(q->o, "path");
 
 	command(b, q->o);
 	buf_addf(b, " <span class=\"tag %s\">%s</span>", IMAGES[q->image].cls, IMAGES[q->image].text);
@@ -126,7 +119,7 @@ static void row(struct buf *b, const struct process *q, bool again)
 		html_text(b, path, 120);
 		buf_adds(b, ", ");
 	}
-	ending(b, text_of(q->o, "end"));
+	ending(b, checked_text(q->o, "end"));
 	deeds(b, q);
 	buf_adds(b, "</span>");
 }

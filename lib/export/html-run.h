@@ -19,8 +19,14 @@ void html_process_tree(struct buf *b, const struct processes *p);
 
 void html_timeline(struct buf *b, const struct processes *p);
 
-/* ---- html-network.c: exchanges by service, scans ---- */
+/* ---- html-network.c: exchanges by service ---- */
 
 void html_network(struct buf *b, const struct processes *p);
+const char *html_peer(const json_t *exchange);   /* the name that led there, else the address; "" */
+
+/* ---- html-irc.c, html-scans.c ---- */
+
+void html_irc(struct buf *b, const struct processes *p);
+void html_scans(struct buf *b, const struct processes *p);
 
 #endif

@@ -37,13 +37,6 @@ struct drawing {
 	struct { size_t process; json_int_t pid; double from, to; } lane[LANES];
 };
 
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *s = jsonio_str(o, key);
-
-	return s ? s : "";
-}
-
 static double seconds_of(const json_t *o, const char *key, double otherwise)
 {
 	double v = jsonio_num(o, key, otherwise);
@@ -94,7 +87,7 @@ static void place(struct drawing *d)
 			d->left_out++;
 			continue;
 		}
-		*q = (struct point){ .o = o, .t = now > t ? now : t, .deed = processes_deed(d->p, text_of(o, "event")) };
+		*q = (struct point){ .o = o, .t = now > t ? now : t, .deed = processes_deed(d->p, checked_text(o, "event")) };
 		/* Exchanges tell no clock: it is as far ahead as it was. */
 		clock = seconds_of(o, "clock", q->t + ahead);
 		q->leap = q->deed == DEED_WAIT && clock - q->t - ahead > LEAP_SECONDS * 0.9;
@@ -199,9 +192,9 @@ static void mark(struct buf *b, const struct drawing *d, const struct point *q)
 	buf_adds(b, ", ");
 	processes_label(b, d->p, d->run, jsonio_int(q->o, "pid", 0));
 	buf_adds(b, ": ");
-	html_text(b, text_of(q->o, "event"), 30);
+	html_text(b, checked_text(q->o, "event"), 30);
 	buf_addc(b, ' ');
-	html_text(b, text_of(q->o, "what"), 120);
+	html_text(b, checked_text(q->o, "what"), 120);
 	buf_adds(b, "</title></rect>");
 }
 
@@ -253,7 +246,7 @@ static void drawings(struct buf *b, const struct processes *p)
 
 static void line(struct buf *b, const struct processes *p, const json_t *o, bool runs)
 {
-	enum deed deed = processes_deed(p, text_of(o, "event"));
+	enum deed deed = processes_deed(p, checked_text(o, "event"));
 	json_int_t times = jsonio_int(o, "times", 1);
 
 	buf_adds(b, "<tr>");
@@ -267,9 +260,9 @@ static void line(struct buf *b, const struct processes *p, const json_t *o, bool
 	buf_adds(b, "</td>");
 	processes_cell(b, p, o);
 	buf_addf(b, "<td><span class=\"dot %s\"></span>", KINDS[deed].cls);
-	html_text(b, text_of(o, "event"), 30);
+	html_text(b, checked_text(o, "event"), 30);
 	buf_adds(b, "</td><td class=\"code\">");
-	html_text(b, text_of(o, "what"), 300);
+	html_text(b, checked_text(o, "what"), 300);
 	if (times > 1)
 		buf_addf(b, " <span class=\"note\">%lld times</span>", (long long)times);
 	if (jsonio_str(o, "error")) {

@@ -59,6 +59,7 @@ const char *piece_base(const struct piece *p);   /* the last component of it */
 
 /* ---- checked.c: what a sample says, held against the form it must have ---- */
 
+const char *checked_text(const json_t *o, const char *key);   /* "": absent, or no text */
 /* {"kind","value"} of dynamic.json's connections and indicators and of static.json's indicators, each once, those alone whose value has its kind's
  * form (RFC 1123 names, numeric addresses, printable URLs ...). kind: path, url, ip, ip6, domain, registry, mutex, email, key, wallet, user-agent, cron, unit.
  * New reference. */

@@ -19,13 +19,6 @@ struct written {
 	json_t *keys;                /* set of what was written */
 };
 
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *s = jsonio_str(o, key);
-
-	return s ? s : "";
-}
-
 static void add(const struct written *w, json_t *list, const char *key, const char *relation, const char *type, const char *category, const char *value)
 {
 	char *of;
@@ -56,7 +49,7 @@ static void write_object(struct written *w, const struct misp_template *t, const
 
 static void connection(struct written *w, const json_t *o, const char *peer)
 {
-	const char *protocol = text_of(o, "protocol"), *service = text_of(o, "service");
+	const char *protocol = checked_text(o, "protocol"), *service = checked_text(o, "service");
 	json_int_t port = jsonio_int(o, "port", 0);
 	char *key, number[24];
 	json_t *list;
@@ -79,23 +72,23 @@ static void connection(struct written *w, const json_t *o, const char *peer)
 
 static void request(struct written *w, const json_t *o, const json_t *q, const char *peer)
 {
-	const char *host = text_of(q, "host");
+	const char *host = checked_text(q, "host");
 	char *key, *url;
 	json_t *list;
 
-	if (!*text_of(q, "path"))
+	if (!*checked_text(q, "path"))
 		return;
 	host = checked_is_name(host) ? host : peer;
-	url = buf_printf("%s://%s%s", json_object_get(o, "tls") ? "https" : "http", host, text_of(q, "path"));
-	key = buf_printf("%s %s %s", text_of(q, "method"), url, text_of(q, "user_agent"));
+	url = buf_printf("%s://%s%s", json_object_get(o, "tls") ? "https" : "http", host, checked_text(q, "path"));
+	key = buf_printf("%s %s %s", checked_text(q, "method"), url, checked_text(q, "user_agent"));
 	if (checked_url(url) && is_new(w, key)) {
 		list = json_array();
 		add(w, list, key, "url", "url", "Network activity", url);
-		add(w, list, key, "uri", "uri", "Network activity", text_of(q, "path"));
-		add(w, list, key, "method", "http-method", "Network activity", text_of(q, "method"));
+		add(w, list, key, "uri", "uri", "Network activity", checked_text(q, "path"));
+		add(w, list, key, "method", "http-method", "Network activity", checked_text(q, "method"));
 		if (checked_is_name(host))
 			add(w, list, key, "host", "hostname", "Network activity", host);
-		add(w, list, key, "user-agent", "user-agent", "Network activity", text_of(q, "user_agent"));
+		add(w, list, key, "user-agent", "user-agent", "Network activity", checked_text(q, "user_agent"));
 		write_object(w, &request_template, key, list);
 	}
 	free(key);
@@ -104,8 +97,8 @@ static void request(struct written *w, const json_t *o, const json_t *q, const c
 
 static void mail(struct written *w, const json_t *m)
 {
-	const char *from = text_of(m, "from"), *subject = text_of(m, "subject");
-	char *key = buf_printf("%s %s %s", from, subject, text_of(m, "sha256"));
+	const char *from = checked_text(m, "from"), *subject = checked_text(m, "subject");
+	char *key = buf_printf("%s %s %s", from, subject, checked_text(m, "sha256"));
 	json_t *list = json_array(), *to;
 	size_t i;
 

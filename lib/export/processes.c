@@ -7,13 +7,6 @@
 #define DEEPEST 24u              /* further ones stand beside their parents: a page is as wide as it is */
 #define LINES_READ 10000u        /* of the timeline: more than all runs of an honest case have */
 
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *s = jsonio_str(o, key);
-
-	return s ? s : "";
-}
-
 json_int_t processes_run(const json_t *entry)
 {
 	const json_t *first = json_array_get(json_object_get(entry, "runs"), 0);
@@ -79,7 +72,7 @@ static void count_deeds(struct processes *p)
 	for (i = 0; i < p->count; i++)
 		now[i] = i;
 	json_array_foreach(json_object_get(p->dynamic, "timeline"), i, o) {
-		const char *event = text_of(o, "event");
+		const char *event = checked_text(o, "event");
 		size_t first = i < LINES_READ ? processes_find(p, processes_run(o), jsonio_int(o, "pid", 0)) : NO_PROCESS;
 
 		if (first == NO_PROCESS)
@@ -113,21 +106,21 @@ static bool is_made(const struct processes *p, const char *sha256)
 	if (!*sha256)
 		return false;
 	json_array_foreach(json_object_get(p->dynamic, "files"), i, o)
-		if (i < LINES_READ && !strcmp(text_of(o, "sha256"), sha256))
+		if (i < LINES_READ && !strcmp(checked_text(o, "sha256"), sha256))
 			return true;
 	return false;
 }
 
 static enum image image_of(const struct processes *p, const struct process *q)
 {
-	const char *path = text_of(q->o, "path"), *sample = text_of(p->dynamic, "path"), *sha256 = text_of(q->o, "sha256");
+	const char *path = checked_text(q->o, "path"), *sample = checked_text(p->dynamic, "path"), *sha256 = checked_text(q->o, "sha256");
 	const struct process *parent = q->parent == NO_PROCESS ? NULL : &p->process[q->parent];
 	json_t *file = json_object_get(q->o, "file");
 
-	if ((*sha256 && !strcmp(sha256, text_of(p->dynamic, "sha256"))) || (*sample && file && !strcmp(text_of(q->o, "file"), sample)))
+	if ((*sha256 && !strcmp(sha256, checked_text(p->dynamic, "sha256"))) || (*sample && file && !strcmp(checked_text(q->o, "file"), sample)))
 		return IMAGE_SAMPLE;
 	/* A fork goes on with its parent's program: of a script too. */
-	if (parent && !file && json_equal(json_object_get(q->o, "argv"), json_object_get(parent->o, "argv")) && !strcmp(path, text_of(parent->o, "path")))
+	if (parent && !file && json_equal(json_object_get(q->o, "argv"), json_object_get(parent->o, "argv")) && !strcmp(path, checked_text(parent->o, "path")))
 		return parent->image;
 	if (is_made(p, sha256))
 		return IMAGE_MADE;

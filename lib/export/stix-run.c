@@ -24,13 +24,6 @@ struct told {
 	size_t traffic, mails;
 };
 
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *s = jsonio_str(o, key);
-
-	return s ? s : "";
-}
-
 static void refer(json_t *list, const struct stix_id *id)
 {
 	const json_t *o;
@@ -63,12 +56,12 @@ static struct stix_id write_object(struct told *t, const char *type, json_t *con
 static json_t *protocols(const json_t *exchange)
 {
 	static const char *const transports[] = { "tcp", "udp" };
-	const char *service = text_of(exchange, "service");
+	const char *service = checked_text(exchange, "service");
 	json_t *list = json_array();
 	size_t n = strspn(service, "abcdefghijklmnopqrstuvwxyz0123456789-");
 
 	for (size_t i = 0; i < sizeof transports / sizeof *transports; i++)
-		if (!strcmp(text_of(exchange, "protocol"), transports[i]))
+		if (!strcmp(checked_text(exchange, "protocol"), transports[i]))
 			json_array_append_new(list, json_string(transports[i]));
 	if (n && !service[n] && n <= 20 && strcmp(service, "unknown"))
 		json_array_append_new(list, json_string(service));
@@ -91,21 +84,21 @@ static json_t *request(const json_t *http)
 {
 	json_t *o, *headers;
 
-	if (!*text_of(http, "method") || !*text_of(http, "path"))
+	if (!*checked_text(http, "method") || !*checked_text(http, "path"))
 		return NULL;
 	o = json_object();
 	headers = json_object();
 	if (jsonio_int(http, "body_size", 0) > 0)
 		json_object_set_new(o, "message_body_length", json_integer(jsonio_int(http, "body_size", 0)));
-	if (*text_of(http, "host"))
-		json_object_set_new(headers, "Host", json_pack("[s]", text_of(http, "host")));
-	if (*text_of(http, "user_agent"))
-		json_object_set_new(headers, "User-Agent", json_pack("[s]", text_of(http, "user_agent")));
+	if (*checked_text(http, "host"))
+		json_object_set_new(headers, "Host", json_pack("[s]", checked_text(http, "host")));
+	if (*checked_text(http, "user_agent"))
+		json_object_set_new(headers, "User-Agent", json_pack("[s]", checked_text(http, "user_agent")));
 	if (json_object_size(headers))
 		json_object_set(o, "request_header", headers);
 	json_decref(headers);
-	json_object_set_new(o, "request_method", lower(text_of(http, "method")));
-	json_object_set_new(o, "request_value", json_string(text_of(http, "path")));
+	json_object_set_new(o, "request_method", lower(checked_text(http, "method")));
+	json_object_set_new(o, "request_value", json_string(checked_text(http, "path")));
 	return json_pack("{s:o}", "http-request-ext", o);
 }
 
@@ -166,17 +159,17 @@ static void mail(struct told *t, const json_t *m)
 		return;
 	}
 	t->mails++;
-	if (checked_email(jsonio_str(m, "from")) && stix_observe(t->x, "email", text_of(m, "from"), &from)) {
+	if (checked_email(jsonio_str(m, "from")) && stix_observe(t->x, "email", checked_text(m, "from"), &from)) {
 		json_object_set_new(o, "from_ref", json_string(from.text));
 		refer(t->found, &from);
 	}
-	if (*text_of(m, "subject"))
-		json_object_set_new(o, "subject", json_string(text_of(m, "subject")));
+	if (*checked_text(m, "subject"))
+		json_object_set_new(o, "subject", json_string(checked_text(m, "subject")));
 	to = recipients(t, json_object_get(m, "to"));
 	if (json_array_size(to))
 		json_object_set(others, "to_refs", to);
 	json_decref(to);
-	json_object_set_new(others, "is_multipart", json_boolean(strcasestr(text_of(m, "head"), "multipart/") != NULL));
+	json_object_set_new(others, "is_multipart", json_boolean(strcasestr(checked_text(m, "head"), "multipart/") != NULL));
 	if (json_object_size(o)) {
 		write_object(t, "email-message", o, others);
 		return;
@@ -249,10 +242,10 @@ static json_t *command_line(const json_t *argv)
 
 static struct stix_id image(struct told *t, const json_t *process)
 {
-	const char *path = text_of(process, "path"), *slash = strrchr(path, '/');
+	const char *path = checked_text(process, "path"), *slash = strrchr(path, '/');
 
 	path = slash && slash[1] ? slash + 1 : path;
-	return stix_file(t->x, text_of(process, "sha256"), *path ? path : NULL, -1, NULL);
+	return stix_file(t->x, checked_text(process, "sha256"), *path ? path : NULL, -1, NULL);
 }
 
 /* What it executed in its own place is no child of its. */
@@ -286,7 +279,7 @@ static void process(struct told *t, const struct processes *p, size_t n, size_t 
 
 	if (json_array_size(json_object_get(q->o, "argv")))
 		json_object_set_new(o, "command_line", command_line(json_object_get(q->o, "argv")));
-	if (digest_ok(text_of(q->o, "sha256"))) {
+	if (digest_ok(checked_text(q->o, "sha256"))) {
 		file = image(t, q->o);
 		json_object_set_new(o, "image_ref", json_string(file.text));
 		refer(t->found, &file);
