@@ -153,12 +153,12 @@ static void ticks(struct buf *b, const struct drawing *d)
 		if (i && q->x < told + step)
 			continue;
 		told = q->x;
-		buf_addf(b, "<path class=\"tick\" d=\"M%.1f 16 V%.0f\"/><text class=\"small\" x=\"%.1f\" y=\"12\" text-anchor=\"%s\">", q->x, below - 10, q->x, q->x > WIDE - 40 ? "end" : "start");
+		buf_addf(b, "<path class=\"tick\" d=\"M%.1f 16 V%.0f\"/><text class=\"small\" x=\"%.1f\" y=\"12\" text-anchor=\"%s\">", q->x, below - 10, q->x, q->x > WIDE - 60 ? "end" : "start");
 		html_span(b, q->t);
 		buf_adds(b, "</text>");
 		if (!bent)
 			continue;
-		buf_addf(b, "<text class=\"small\" x=\"%.1f\" y=\"%.0f\" text-anchor=\"%s\">", q->x, below, q->x > WIDE - 60 ? "end" : "start");
+		buf_addf(b, "<text class=\"small\" x=\"%.1f\" y=\"%.0f\" text-anchor=\"%s\">", q->x, below, q->x > WIDE - 90 ? "end" : "start");
 		html_span(b, q->clock);
 		buf_adds(b, "</text>");
 	}
