@@ -91,7 +91,7 @@ TOOL_helper-initrd := initrd confine casefile base
 # ---- what is built: everything twice, plain and under the sanitizers ----
 
 .DELETE_ON_ERROR:
-.PHONY: all deps check derive observe demo lint lint-deep asan mutate fuzz fuzz-smoke bench bench-known bench-scan bench-static bench-unpack desktop behaviours garden-goodware goodware valgrind install uninstall clean
+.PHONY: all deps check derive observe demo lint lint-deep asan mutate fuzz fuzz-smoke bench bench-known bench-scan bench-static bench-unpack desktop behaviours garden-goodware goodware windows valgrind install uninstall clean
 
 all: $(TOOLS:%=$(BUILD)/bin/%) $(HELPERS:%=$(BUILD)/libexec/muss/%)
 
@@ -214,6 +214,11 @@ behaviours: all
 # Two hundred programs of this machine in the garden, none of which may be called malicious.
 garden-goodware: all
 	@nice t/garden-goodware.sh $(BUILD)
+
+# Programs for Windows in the garden, under Wine (100 MB to fetch, 700 MB installed: not for every run of the tests).
+windows: $(call tested,$(BUILD))
+	@.ci/deps .ci/windows-packages
+	@t/run $(BUILD) wine micro_wine
 
 desktop: all
 	@.ci/deps .ci/bench-packages

@@ -150,7 +150,7 @@ static unsigned sweep(const struct cgroups *g, const char *ours)
 		struct dirent *entry;
 
 		while (d && (entry = readdir(d))) {
-			char pid[24], *end;
+			char pid[24], *end = NULL;
 			bool stale;
 
 			if (sscanf(entry->d_name, PREFIX "%20[0-9]-", pid) != 1)

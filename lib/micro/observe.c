@@ -1,6 +1,7 @@
 #include "micro/dynamic-internal.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -316,7 +317,7 @@ static json_t *describe(struct observation *o, struct micro_extra *extra, struct
 	clock_rfc3339(o->began, when);
 	json_object_set_new(d, "began", json_string(when));
 	json_object_set_new(d, "seconds", json_real(o->run.elapsed));
-	json_object_set_new(d, "skipped", json_real((double)(o->run.skipped_ns / 1000000) / 1000));
+	json_object_set_new(d, "skipped", json_real(round((double)o->run.skipped_ns / 1e6) / 1e3));
 	json_object_set_new(d, "status", json_integer(o->run.status));
 	json_object_set_new(d, "timed_out", json_boolean(o->run.timed_out));
 	json_object_set_new(d, "processes", t.processes);
