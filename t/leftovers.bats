@@ -59,14 +59,25 @@ look() {
 		readlink "/proc/$pid"/ns/* 2>/dev/null >>spaces || true
 	done
 	readlink /proc/self/ns/* >own
+	looked=$(awk -v hertz="$(getconf CLK_TCK)" '{ printf "%d", $1 * hertz }' /proc/uptime)
 	grep -vxFf own spaces | sort -u >theirs || true
+}
+
+# Of processes that were there when it was looked: a number that became free is soon another test's.
+old_spaces() {
+	local pid
+	readlink /proc/[0-9]*/ns/* 2>/dev/null | grep -qxFf theirs || return 0
+	for pid in $(ps -eo pid=); do
+		[ "$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f20)" -le "$looked" ] 2>/dev/null || continue
+		readlink "/proc/$pid"/ns/* 2>/dev/null | grep -xFf theirs
+	done | sort -u
 }
 
 # Why something is left; nothing: all is gone.
 left() {
 	for pid in $(cat pids); do ! alive "$pid" || echo "process $pid $(tr '\0' ' ' <"/proc/$pid/cmdline")"; done
 	pgrep -xf "$NAME" | sed 's/^/sample /'
-	[ ! -s theirs ] || readlink /proc/[0-9]*/ns/* 2>/dev/null | grep -xFf theirs | sed 's/^/namespace /' | sort -u
+	[ ! -s theirs ] || old_spaces | sed 's/^/namespace /'
 	[ -z "$keeper" ] || find /sys/fs/cgroup -name "muss-$keeper-*" 2>/dev/null
 	cut -d' ' -f5- /proc/self/mountinfo | sort | grep -vxFf mounts | grep muss | sed 's/^/mount /'
 	find scratch -mindepth 1
