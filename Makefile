@@ -91,7 +91,7 @@ TOOL_helper-initrd := initrd confine casefile base
 # ---- what is built: everything twice, plain and under the sanitizers ----
 
 .DELETE_ON_ERROR:
-.PHONY: all deps check derive observe demo lint lint-deep asan mutate fuzz fuzz-smoke bench bench-known bench-scan bench-static bench-unpack desktop behaviours garden-goodware goodware windows valgrind install uninstall clean
+.PHONY: all deps check derive observe demo lint lint-deep asan mutate fuzz fuzz-smoke bench bench-garden bench-known bench-scan bench-static bench-unpack desktop behaviours garden-goodware goodware windows valgrind install uninstall clean
 
 all: $(TOOLS:%=$(BUILD)/bin/%) $(HELPERS:%=$(BUILD)/libexec/muss/%)
 
@@ -195,6 +195,10 @@ bench-scan: all $(BUILD)/t/scanbench
 bench-unpack: all
 	@.ci/deps .ci/bench-packages
 	@t/bench-unpack.sh $(BUILD)
+
+bench-garden: all $(BUILD)/t/ingarden
+	@.ci/deps .ci/bench-packages
+	@t/bench-garden.sh $(BUILD)
 
 bench-known: all $(BUILD)/t/knownbench
 	@t/bench-known.sh $(BUILD) $(DIGESTS)
