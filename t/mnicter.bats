@@ -352,6 +352,10 @@ sleeper='while :; do sleep 1; done'
 	make_case | mnicter micro --static -k known >three.case
 	member three.case "$sha" static.json | jq -e '.rules | any(.name == "everything")'
 	[ -z "$(find known -name '.new*')" ]
+	# So it is with other ways to run it.
+	jq '[{name: "other"}]' rules/garden/runs.json >new.json && mv new.json rules/garden/runs.json
+	make_case | mnicter micro -t 2 -k known >ways.case
+	member ways.case "$sha" dynamic.json | jq -e '[.runs[].setting] == ["other"]'
 	# A store that was half written or damaged is no error.
 	echo '{' >"known/${sha:0:2}/$sha/static.json"
 	make_case | mnicter micro --static -k known >four.case

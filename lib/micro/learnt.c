@@ -30,16 +30,22 @@ static int is_yar(const struct dirent *d)
 	return d->d_name[0] != '.' && n > 4 && !strcmp(d->d_name + n - 4, ".yar");
 }
 
-/* The emulator's Windows is made of it. */
-static int digest_exports(struct digest *d, struct err *e)
+/* What the emulator's Windows is made of, in which ways samples are run, on what machine, and who answers them. */
+static int digest_settings(struct digest *d, struct err *e)
 {
-	char *path = spawn_share("windows/exports.txt");
-	struct buf b = { 0 };
-	int rc = io_slurp_path(path, CAP_SLURP, &b, e);
+	static const char *const FILES[] = { "windows/exports.txt", "garden/runs.json", "garden/windows-runs.json", "garden/machine.json",
+		"garden/internet.json" };
+	int rc = 0;
 
-	digest_add(d, b.p, b.len);
-	buf_free(&b);
-	free(path);
+	for (size_t i = 0; !rc && i < sizeof FILES / sizeof *FILES; i++) {
+		char *path = spawn_share(FILES[i]);
+		struct buf b = { 0 };
+
+		rc = io_slurp_path(path, CAP_SLURP, &b, e);
+		digest_add(d, b.p, b.len);
+		buf_free(&b);
+		free(path);
+	}
 	return rc;
 }
 
@@ -69,7 +75,7 @@ static int digest_rules(char hex[DIGEST_HEX], struct err *e)
 		rc = capability_digest(capability, d, e);
 	free(capability);
 	if (!rc)
-		rc = digest_exports(d, e);
+		rc = digest_settings(d, e);
 	digest_end(d, hex);
 	digest_free(d);
 	free(folder);
