@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #define MANY 1100000u   /* more than one sorted run */
+#define ROOM_FROM 512u  /* of the header */
+#define ROOM_TO 4096u
 
 static char *dir;
 
@@ -190,7 +192,8 @@ static void damaged(const char *path, const char *copy)
 	}
 	build_finish(b, path, NULL, &e);
 	OK(!io_slurp_path(path, MIB, &whole, &e), "a small index is read");
-	for (size_t i = 0; i < whole.len; i++) {
+	/* A header that does not hold may be in the making, and is read for some milliseconds: most of it is room. */
+	for (size_t i = 0; i < whole.len; i += i < ROOM_FROM || i >= ROOM_TO ? 1 : 16) {
 		struct index *x;
 
 		whole.p[i] ^= 0x10;
