@@ -184,7 +184,7 @@ static int set_seccomp(enum confine_profile p, struct err *e)
 		SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH) };
 	/* abort(), with which libraries answer a broken heap: to ourselves alone. */
 	const struct scmp_arg_cmp to_self = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0);
-	const struct scmp_arg_cmp four = SCMP_A0(SCMP_CMP_EQ, AF_INET), six = SCMP_A0(SCMP_CMP_EQ, AF_INET6);
+	const struct scmp_arg_cmp four = SCMP_A0(SCMP_CMP_EQ, AF_INET, 0), six = SCMP_A0(SCMP_CMP_EQ, AF_INET6, 0);
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int r = -ENOMEM;
 

@@ -20,17 +20,21 @@ static const char *text_of(const json_t *o, const char *key)
 
 /* ---- whose they are ---- */
 
+struct item { json_t *exchange; };
+
 static int by_time(const void *a, const void *b)
 {
-	double x = jsonio_num(*(json_t *const *)a, "t", 0), y = jsonio_num(*(json_t *const *)b, "t", 0);
+	const struct item *left = a, *right = b;
+	double x = jsonio_num(left->exchange, "t", 0), y = jsonio_num(right->exchange, "t", 0);
 
 	return (x > y) - (x < y);
 }
 
 /* In order of time, which is that of the events from then on. What is no exchange but a limit is left out. */
-static json_t **in_order(const json_t *exchanges, double began, size_t *n)
+static struct item *in_order(const json_t *exchanges, double began, size_t *n)
 {
-	json_t **all = buf_alloc((json_array_size(exchanges) + 1) * sizeof *all), *o;
+	struct item *all = buf_alloc((json_array_size(exchanges) + 1) * sizeof *all);
+	json_t *o;
 	size_t i;
 
 	*n = 0;
@@ -38,7 +42,7 @@ static json_t **in_order(const json_t *exchanges, double began, size_t *n)
 		if (!jsonio_str(o, "service"))
 			continue;
 		json_object_set_new(o, "t", json_real(round((jsonio_num(o, "t", 0) + began) * 1000) / 1000));
-		all[(*n)++] = o;
+		all[(*n)++].exchange = o;
 	}
 	qsort(all, *n, sizeof *all, by_time);
 	return all;
@@ -66,20 +70,21 @@ static int caller(const struct callers *c, const json_t *exchange)
 json_t *traffic_exchanges(const json_t *exchanges, const json_t *events, double began, unsigned *left_out)
 {
 	struct callers *c = buf_alloc(sizeof *c);
-	json_t *list = json_array(), **all;
+	json_t *list = json_array();
 	size_t n, at = 0;
+	struct item *all = in_order(exchanges, began, &n);
 
-	all = in_order(exchanges, began, &n);
 	for (size_t i = 0; i < n; i++) {
+		json_t *o = all[i].exchange;
 		int pid;
 
-		for (; at < json_array_size(events) && jsonio_num(json_array_get(events, at), "t", 0) <= jsonio_num(all[i], "t", 0) + LATE; at++)
+		for (; at < json_array_size(events) && jsonio_num(json_array_get(events, at), "t", 0) <= jsonio_num(o, "t", 0) + LATE; at++)
 			note_caller(c, json_array_get(events, at));
-		pid = caller(c, all[i]);
+		pid = caller(c, o);
 		if (pid)
-			json_object_set_new(all[i], "pid", json_integer(pid));
+			json_object_set_new(o, "pid", json_integer(pid));
 		if (json_array_size(list) < EXCHANGES)
-			json_array_append(list, all[i]);
+			json_array_append(list, o);
 		else
 			++*left_out;
 	}
