@@ -1,7 +1,7 @@
 /*
  * The texts of start-up files and of /proc: the first byte says which parser reads the rest.
  * Nothing crashes, each parser ends, and what it hands on lies within what it was given.
- * rooms: host judge code confine known base
+ * rooms: host judge code confine known places base
  */
 #include <stdlib.h>
 #include <string.h>

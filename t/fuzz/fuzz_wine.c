@@ -1,6 +1,6 @@
 /*
  * What Wine wrote down of a run, and a sample may have written to: the first byte says whether it is a registry file or a log of calls.
- * rooms: micro garden code confine casefile judge known places base
+ * rooms: micro garden code confine casefile judge known places lived base
  */
 #include <stdlib.h>
 #include <string.h>
