@@ -327,6 +327,36 @@ sleeper='while :; do sleep 1; done'
 	member three.case "$sha" static.json | cmp - "x/code/$sha/static.json"
 }
 
+@test "a dummy Internet that does not begin, ends under a sample, or answers late costs the run nothing but its words" {
+	stand_in_helper helper-internet
+	script sample <<<"touch /root/.x; exit 3"
+	sha=$(add sample /opt/x file '' '' 50)
+	make_case >in.case
+	told() { b/bin/mnicter micro -q --all-dynamic -t 2 -o out.case in.case && member out.case "$sha" dynamic.json >d.json &&
+		jq -e '.status == 3 and (.files | any(.path == "/root/.x"))' d.json; }
+	put_helper <<-E
+		[ "\$1" != -a ] || exec "$LIBEXEC/helper-internet" -a
+		exit 69
+	E
+	told
+	jq -e '.limits | any(. == "internet")' d.json
+	put_helper <<-E
+		[ "\$1" != -a ] || exec "$LIBEXEC/helper-internet" -a
+		printf '{"ready":true,"monotonic_ns":0}\\n{"t":1,"service":"http"}\\n' >&3
+		printf '{"t":1,"protocol":"tcp","service":"irc","port":6667}\\n{"t":2,"pro' >&4
+	E
+	told
+	jq -e '(.limits | any(. == "internet")) and ([.exchanges[].service] == ["irc"])' d.json
+	put_helper <<-E
+		[ "\$1" != -a ] || exec "$LIBEXEC/helper-internet" -a
+		printf '{"ready":true,"monotonic_ns":0}\\n' >&3
+		read -r stop <&3
+		printf '{"open":true}\\n{"clock":true}\\n{"scan":[{"protocol":"tcp","port":7,"addresses":99}],"names":{},"limits":[]}\\n' >&3
+	E
+	told
+	jq -e '(.limits | all(. != "internet")) and .scans[0].addresses == 99' d.json
+}
+
 @test "what is known is not found out again; the verdict is made for this host; other rules, anew" {
 	cp -r "$ROOT/rules" rules
 	export MUSS_SHARE=$PWD/rules

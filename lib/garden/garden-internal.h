@@ -189,8 +189,10 @@ struct gateway {
 json_t *gateway_files(struct err *e);
 /* Enters the run's namespaces (descriptors) and serves; returns once it does. capture: takes the pcap; -1: nobody wants it. */
 int gateway_start(struct gateway *g, const char *settings, int user, int net, int capture, struct err *e);
-/* Ends it: struct run's "net", and what was exchanged, appended. run_ns: CLOCK_MONOTONIC of an event's "t" 0. NULL: *e; it is ended all the same. */
-json_t *gateway_stop(struct gateway *g, json_t *exchanges, int64_t run_ns, struct err *e);
+/* Ends it: struct run's "net", and what was exchanged, appended. run_ns: CLOCK_MONOTONIC of an event's "t" 0. Never NULL: of one that a sample
+ * has ended or stalled it is gateway_lost(), with what it had written down. */
+json_t *gateway_stop(struct gateway *g, json_t *exchanges, int64_t run_ns);
+json_t *gateway_lost(void);
 void gateway_drop(struct gateway *g);      /* ends it unheard; harmless when it is none */
 /* The warden's: "open" or "close" a port. Closes *control (-1 is fine) where nobody answers any more. */
 bool gateway_port(int *control, const char *what, const char *protocol, unsigned port);

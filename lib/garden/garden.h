@@ -91,7 +91,8 @@ struct run {
 	double elapsed;           /* seconds, real */
 	int64_t skipped_ns;       /* of bent time: how much further the run's clocks went */
 	json_t *net;              /* what the dummy Internet tells of the run: {"scan","names","distinct_names","limits"}, and "began": what an
-	                             exchange's "t" is behind an event's, in seconds. NULL: there was none. The caller's */
+	                             exchange's "t" is behind an event's, in seconds. limits has "lost" where it could not begin, or a sample has
+	                             ended or stalled it. NULL: there was none. The caller's */
 };
 /*
  * Bent time: no process of the run waits in vain. All processes share one clock, which is the real one until none of them could go on by itself

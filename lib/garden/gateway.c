@@ -131,37 +131,49 @@ static int start(struct gateway *g, int control, int settings, int user, int net
 	return rc;
 }
 
-/* A line of JSON. NULL: it said nothing in time, or is gone. */
-static json_t *listen_to(int control, int ms, struct err *e)
+/* A line, without its end, cut off the buffer's beginning. NULL: nothing of it is JSON. */
+static json_t *take_line(struct buf *b)
+{
+	unsigned char *end = memchr(b->p, '\n', b->len);
+	size_t n = end ? (size_t)(end - b->p) + 1 : b->len;
+	struct err ignored = { 0 };
+	json_t *o = jsonio_parse(b->p, n, "the dummy Internet's answer", &ignored);
+
+	memmove(b->p, b->p + n, b->len - n);
+	b->len -= n;
+	return o;
+}
+
+/* The next answer that has the member. Others come too late, to somebody who did not wait for them. NULL: it is gone, or silent. */
+static json_t *listen_to(int control, const char *member, int ms, struct err *e)
 {
 	int64_t end = clock_mono_ms() + ms;
 	struct buf b = { 0 };
 	json_t *o = NULL;
 
-	while (!b.len || b.p[b.len - 1] != '\n') {
+	while (!json_object_get(o, member)) {
 		struct pollfd p = { .fd = control, .events = POLLIN };
 		int64_t left = end - clock_mono_ms();
 		char chunk[16384];
 		ssize_t n;
 
-		if (left <= 0 || poll(&p, 1, (int)left) <= 0 || (n = read(control, chunk, sizeof chunk)) <= 0 || b.len > CAP_JSON) {
+		json_decref(o);
+		o = NULL;
+		if (b.len && memchr(b.p, '\n', b.len)) {
+			o = take_line(&b);
+			continue;
+		}
+		if (left <= 0 || b.len > CAP_JSON || poll(&p, 1, (int)left) <= 0 || (n = read(control, chunk, sizeof chunk)) <= 0) {
 			err_set(e, EX_UNAVAILABLE, "the dummy Internet does not answer");
-			goto out;
+			break;
 		}
 		buf_add(&b, chunk, (size_t)n);
 	}
-	o = jsonio_parse(b.p, b.len, "the dummy Internet's answer", e);
-	if (o && jsonio_str(o, "error")) {
-		err_set(e, (int)jsonio_int(o, "code", EX_UNAVAILABLE), "the dummy Internet: %s", jsonio_str(o, "error"));
-		json_decref(o);
-		o = NULL;
-	}
-out:
 	buf_free(&b);
 	return o;
 }
 
-static json_t *ask(int control, json_t *question, int ms, struct err *e)
+static json_t *ask(int control, json_t *question, const char *member, int ms, struct err *e)
 {
 	struct buf b = { 0 };
 	int rc;
@@ -170,7 +182,7 @@ static json_t *ask(int control, json_t *question, int ms, struct err *e)
 	json_decref(question);
 	rc = send(control, b.p, b.len, MSG_NOSIGNAL) == (ssize_t)b.len ? 0 : err_sys(e, "cannot reach the dummy Internet");
 	buf_free(&b);
-	return rc ? NULL : listen_to(control, ms, e);
+	return rc ? NULL : listen_to(control, member, ms, e);
 }
 
 int gateway_start(struct gateway *g, const char *settings, int user, int net, int capture, struct err *e)
@@ -190,7 +202,7 @@ int gateway_start(struct gateway *g, const char *settings, int user, int net, in
 		g->control = pair[0];
 		pair[0] = -1;
 		io_close(&pair[1]);
-		ready = listen_to(g->control, ANSWER_MS, e);
+		ready = listen_to(g->control, "ready", ANSWER_MS, e);
 		rc = ready ? 0 : -1;
 	}
 	if (ready)
@@ -205,25 +217,39 @@ int gateway_start(struct gateway *g, const char *settings, int user, int net, in
 	return rc;
 }
 
-json_t *gateway_stop(struct gateway *g, json_t *exchanges, int64_t run_ns, struct err *e)
+/* What a sample sent is in them: a line that cannot be read, as the last of a helper that died, is left out. */
+static void read_records(const struct gateway *g, json_t *exchanges)
 {
-	json_t *told = ask(g->control, json_pack("{s:s}", "do", "stop"), ANSWER_MS, e);
+	struct err ignored = { 0 };
 	struct buf b = { 0 };
 
-	if (told && exchanges && lseek(g->records, 0, SEEK_SET) == 0 && io_slurp(g->records, CAP_JSON, &b, "exchanges", e) == 0)
-		for (size_t at = 0; at < b.len;) {
-			const unsigned char *end = memchr(b.p + at, '\n', b.len - at);
-			size_t n = (end ? (size_t)(end - b.p) : b.len) - at;
-			json_t *o = n ? jsonio_parse(b.p + at, n, "an exchange", e) : NULL;
+	if (lseek(g->records, 0, SEEK_SET) == 0 && io_slurp(g->records, CAP_JSON, &b, "exchanges", &ignored) == 0)
+		while (b.len) {
+			json_t *o = take_line(&b);
 
-			/* What a sample sent is in it: one that cannot be read is left out, and the others are told. */
 			if (o)
 				json_array_append_new(exchanges, o);
-			at += n + 1;
 		}
-	if (told)
-		json_object_set_new(told, "began", json_real((double)(g->began_ns - run_ns) / 1e9));
 	buf_free(&b);
+}
+
+json_t *gateway_lost(void)
+{
+	return json_pack("{s:[], s:{}, s:i, s:[s]}", "scan", "names", "distinct_names", 0, "limits", "lost");
+}
+
+json_t *gateway_stop(struct gateway *g, json_t *exchanges, int64_t run_ns)
+{
+	struct err ignored = { 0 };
+	json_t *told = ask(g->control, json_pack("{s:s}", "do", "stop"), "scan", ANSWER_MS, &ignored);
+
+	/* Hostile bytes are its trade. What it has written down is told all the same, once it writes no more. */
+	spawn_kill(&g->helper);
+	if (!told)
+		told = gateway_lost();
+	json_object_set_new(told, "began", json_real((double)(g->began_ns - run_ns) / 1e9));
+	if (exchanges)
+		read_records(g, exchanges);
 	gateway_drop(g);
 	return told;
 }
@@ -242,7 +268,7 @@ void gateway_drop(struct gateway *g)
 void gateway_clock(int *control, int64_t ahead_ns)
 {
 	struct err e = { 0 };
-	json_t *o = ask(*control, json_pack("{s:s, s:I}", "do", "clock", "offset_ns", (json_int_t)ahead_ns), ASK_MS, &e);
+	json_t *o = ask(*control, json_pack("{s:s, s:I}", "do", "clock", "offset_ns", (json_int_t)ahead_ns), "clock", ASK_MS, &e);
 
 	if (!o)
 		io_close(control);
@@ -252,8 +278,10 @@ void gateway_clock(int *control, int64_t ahead_ns)
 bool gateway_port(int *control, const char *what, const char *protocol, unsigned port)
 {
 	struct err e = { 0 };
-	json_t *o = *control >= 0 ? ask(*control, json_pack("{s:s, s:s, s:i}", "do", what, "protocol", protocol, "port", (int)port), ASK_MS, &e) : NULL;
-	bool done = jsonio_bool(o, "open", false) || jsonio_bool(o, "closed", false);
+	const char *answer = strcmp(what, "open") ? "closed" : "open";
+	json_t *o = *control >= 0 ? ask(*control, json_pack("{s:s, s:s, s:i}", "do", what, "protocol", protocol, "port", (int)port), answer, ASK_MS, &e) :
+		NULL;
+	bool done = jsonio_bool(o, answer, false);
 
 	/* It is gone, or stalled: the run goes on without. */
 	if (!o)

@@ -86,6 +86,7 @@ static int open_gateway(struct running *g, struct err *e)
 {
 	const char *settings = world_internet(g->world);
 	struct message m;
+	struct err why = { 0 };
 	int user, net, rc;
 
 	if (!settings || g->run->offline)
@@ -95,7 +96,15 @@ static int open_gateway(struct running *g, struct err *e)
 	user = message_take(&m, "user");
 	net = message_take(&m, "net");
 	rc = user < 0 || net < 0 ? err_set(e, EX_SOFTWARE, "a run without namespaces") :
-		gateway_start(&g->gateway, settings, user, net, g->run->capture > 0 ? g->run->capture : -1, e);
+		gateway_start(&g->gateway, settings, user, net, g->run->capture > 0 ? g->run->capture : -1, &why);
+	/* Bad settings are to be mended; where there is no such thing a sample is still worth a run, and the run says so. */
+	if (rc && why.code == EX_UNAVAILABLE) {
+		msg_warn("%s; the sample is run without", why.msg);
+		g->run->net = gateway_lost();
+		rc = 0;
+	} else if (rc && why.code) {
+		*e = why;
+	}
 	io_close(&user);
 	io_close(&net);
 	message_free(&m);
@@ -108,7 +117,6 @@ static void drop(struct running *g)
 	struct err ignored;
 
 	gateway_drop(&g->gateway);
-
 	io_close(&g->sock);
 	if (g->table > 0 && message_call(world_socket(g->world), json_pack("{s:s, s:i}", "do", "end", "table", g->table), NULL,
 					 GARDEN_REPLY_MS, &m, &ignored) == 0)
@@ -211,10 +219,8 @@ int run_stop(struct running *g, struct err *e)
 		message_free(&m);
 		rc = record_collect(r, g->events, e);
 	}
-	if (rc == 0 && g->gateway.control >= 0) {
-		r->net = gateway_stop(&g->gateway, r->exchanges, g->began_ns, e);
-		rc = r->net ? 0 : -1;
-	}
+	if (rc == 0 && g->gateway.control >= 0)
+		r->net = gateway_stop(&g->gateway, r->exchanges, g->began_ns);
 	drop(g);
 	return rc;
 }

@@ -212,6 +212,7 @@ static json_t *limits_of(const struct observation *o, unsigned left_out)
 		{ o->run.timed_out, "time" }, { o->quiet, "quiet" }, { o->run.limit_memory, "memory" },
 		{ o->run.limit_processes, "processes" }, { o->run.limit_events, "events" },
 		{ o->world && !world_privileged(o->world), "unprivileged" }, { left_out > 0, "listed" },
+		{ json_array_size(json_object_get(o->run.net, "limits")) > 0, "internet" },
 	};
 
 	for (size_t i = 0; i < sizeof L / sizeof *L; i++)

@@ -262,6 +262,7 @@ static json_t *limits_of(const struct observation *o, bool listed)
 	const struct { bool hit; const char *name; } L[] = {
 		{ o->run.timed_out, "time" }, { o->quiet, "quiet" }, { o->run.limit_memory, "memory" }, { o->run.limit_processes, "processes" },
 		{ o->run.limit_events, "events" }, { !world_privileged(o->world), "unprivileged" }, { listed, "listed" },
+		{ json_array_size(json_object_get(o->run.net, "limits")) > 0, "internet" },
 	};
 
 	for (size_t i = 0; i < sizeof L / sizeof *L; i++)
