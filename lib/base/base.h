@@ -153,6 +153,7 @@ void jsonio_dump(const json_t *j, struct buf *out);            /* indented by 1,
 void jsonio_dump_line(const json_t *j, struct buf *out);       /* one line, newline */
 int jsonio_print(FILE *f, const json_t *j);                    /* NDJSON; -1 on error */
 const char *jsonio_str(const json_t *o, const char *key);      /* NULL: absent or no string */
+const char *jsonio_text(const json_t *o, const char *key);     /* the same; "" instead of NULL */
 json_int_t jsonio_int(const json_t *o, const char *key, json_int_t otherwise);
 double jsonio_num(const json_t *o, const char *key, double otherwise);
 bool jsonio_bool(const json_t *o, const char *key, bool otherwise);

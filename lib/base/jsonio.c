@@ -96,6 +96,13 @@ const char *jsonio_str(const json_t *o, const char *key)
 	return json_string_value(json_object_get(o, key));
 }
 
+const char *jsonio_text(const json_t *o, const char *key)
+{
+	const char *s = jsonio_str(o, key);
+
+	return s ? s : "";
+}
+
 json_int_t jsonio_int(const json_t *o, const char *key, json_int_t otherwise)
 {
 	json_t *v = json_object_get(o, key);

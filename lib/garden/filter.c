@@ -27,18 +27,6 @@ _Static_assert(SYS_read == 0 && SYS_io_setup == 206, "the garden's filter knows 
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
 #endif
-#ifndef SYS_epoll_pwait2
-#define SYS_epoll_pwait2 441
-#endif
-#ifndef SYS_futex_waitv
-#define SYS_futex_waitv 449
-#endif
-#ifndef SYS_futex_wait
-#define SYS_futex_wait 455
-#endif
-#ifndef FUTEX_LOCK_PI2
-#define FUTEX_LOCK_PI2 13
-#endif
 #ifndef SYS_open_tree_attr
 #define SYS_open_tree_attr 467
 #endif

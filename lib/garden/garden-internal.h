@@ -5,7 +5,23 @@
 #include "garden/garden.h"
 
 #include <poll.h>
+#include <linux/futex.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+
+/* Newer than the headers that this may be built with. */
+#ifndef SYS_epoll_pwait2
+#define SYS_epoll_pwait2 441
+#endif
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+#ifndef SYS_futex_wait
+#define SYS_futex_wait 455
+#endif
+#ifndef FUTEX_LOCK_PI2
+#define FUTEX_LOCK_PI2 13
+#endif
 
 #define GARDEN_EVENTS 100000u            /* of one run: a loop of opens fills a disk otherwise */
 #define GARDEN_EVENT_BYTES (48 * MIB)    /* of one run, below CAP_JSON */

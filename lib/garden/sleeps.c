@@ -14,18 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef SYS_epoll_pwait2
-#define SYS_epoll_pwait2 441
-#endif
-#ifndef SYS_futex_waitv
-#define SYS_futex_waitv 449
-#endif
-#ifndef SYS_futex_wait
-#define SYS_futex_wait 455
-#endif
-#ifndef FUTEX_LOCK_PI2
-#define FUTEX_LOCK_PI2 13
-#endif
 
 /* What the kernel's calls answer inside when a signal interrupts them, and restart by (include/linux/errno.h). */
 #define ERESTARTSYS 512

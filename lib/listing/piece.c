@@ -134,13 +134,6 @@ static void learn_traits(json_t *code, const json_t *j)
 		json_object_set(code, "tlsh", tlsh);
 }
 
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *s = jsonio_str(o, key);
-
-	return s ? s : "";
-}
-
 /* One of those that were asked one after the other. */
 static bool is_scanned(const json_t *dynamic, const json_t *exchange)
 {
@@ -148,7 +141,7 @@ static bool is_scanned(const json_t *dynamic, const json_t *exchange)
 	size_t i;
 
 	json_array_foreach(json_object_get(dynamic, "scans"), i, o)
-		if (i < CAP_SCANS && !strcmp(text_of(o, "protocol"), text_of(exchange, "protocol")) && jsonio_int(o, "port", 0) == jsonio_int(exchange, "port", -1))
+		if (i < CAP_SCANS && !strcmp(jsonio_text(o, "protocol"), jsonio_text(exchange, "protocol")) && jsonio_int(o, "port", 0) == jsonio_int(exchange, "port", -1))
 			return true;
 	return false;
 }
@@ -160,7 +153,7 @@ static void learn_contacts(json_t *code, const json_t *dynamic)
 	size_t i;
 
 	json_array_foreach(json_object_get(dynamic, "exchanges"), i, o) {
-		const char *service = text_of(o, "service"), *peer = *text_of(o, "name") ? text_of(o, "name") : text_of(o, "address");
+		const char *service = jsonio_text(o, "service"), *peer = *jsonio_text(o, "name") ? jsonio_text(o, "name") : jsonio_text(o, "address");
 		json_t *text;
 
 		if (i >= CAP_EXCHANGES || !*peer || !strcmp(service, "dns") || is_scanned(dynamic, o))
@@ -182,8 +175,8 @@ static void learn_scans(json_t *code, const json_t *scans)
 
 		if (i >= CAP_SCANS || !json_is_object(o))
 			continue;
-		text = json_sprintf("%s port %lld of %lld addresses, %s", text_of(o, "protocol"), (long long)jsonio_int(o, "port", 0),
-		                            (long long)jsonio_int(o, "addresses", 0), text_of(o, "order"));
+		text = json_sprintf("%s port %lld of %lld addresses, %s", jsonio_text(o, "protocol"), (long long)jsonio_int(o, "port", 0),
+		                            (long long)jsonio_int(o, "addresses", 0), jsonio_text(o, "order"));
 
 		if (text)
 			add_string(jsonio_array(code, "scanned"), text);

@@ -8,8 +8,8 @@
 /* dynamic.json of a sample before any run. */
 static json_t *begun(const struct micro_sample *s, const char *how)
 {
-	static const char *const LISTS[] = { "processes", "files", "startup", "accounts", "connections", "memory", "sleeps", "exchanges", "scans", "indicators", "timeline",
-		"limits", "signs", "runs" };
+	static const char *const LISTS[] = { "processes", "files", "startup", "accounts", "connections", "memory", "sleeps", "exchanges", "scans",
+		"indicators", "timeline", "limits", "signs", "runs" };
 	json_t *d = json_object();
 
 	json_object_set_new(d, "sha256", json_string(s->sha256));
@@ -40,7 +40,8 @@ struct way {
 };
 
 /* Runs of the sample, in the order of the settings: until one shows something, or time is up. */
-static int run_all(const struct way *way, const struct micro_sample *s, const struct settings *settings, int seconds, json_t *all, struct micro_extra *extra, struct err *e)
+static int run_all(const struct way *way, const struct micro_sample *s, const struct settings *settings, int seconds, json_t *all,
+                   struct micro_extra *extra, struct err *e)
 {
 	int64_t spent = 0, budget = seconds * (int64_t)2000;
 	const struct setting *setting;

@@ -10,13 +10,6 @@
 /* Steps of every program that say nothing by themselves. */
 static const char *const LEFT_OUT[] = { "fork", "socket", "name", "exit" };
 
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *s = jsonio_str(o, key);
-
-	return s ? s : "";
-}
-
 static void words(struct buf *b, const json_t *argv)
 {
 	size_t i;
@@ -32,11 +25,11 @@ static void what_exchange(struct buf *b, const json_t *o)
 	const char *name = jsonio_str(o, "name");
 
 	if (dns)
-		buf_addf(b, "%s %s", text_of(dns, "type"), text_of(dns, "name"));
+		buf_addf(b, "%s %s", jsonio_text(dns, "type"), jsonio_text(dns, "name"));
 	else if (http)
-		buf_addf(b, "%s %s%s", text_of(http, "method"), text_of(http, "host"), text_of(http, "path"));
+		buf_addf(b, "%s %s%s", jsonio_text(http, "method"), jsonio_text(http, "host"), jsonio_text(http, "path"));
 	else
-		buf_addf(b, "%s port %lld, %lld bytes", name ? name : text_of(o, "address"), (long long)jsonio_int(o, "port", 0),
+		buf_addf(b, "%s port %lld, %lld bytes", name ? name : jsonio_text(o, "address"), (long long)jsonio_int(o, "port", 0),
 			(long long)jsonio_int(o, "received", 0));
 }
 
@@ -45,24 +38,24 @@ static void what_event(struct buf *b, const char *event, const json_t *v)
 	if (!strcmp(event, "exec")) {
 		words(b, json_object_get(v, "argv"));
 		if (!b->len)
-			buf_adds(b, text_of(v, "path"));
+			buf_adds(b, jsonio_text(v, "path"));
 	} else if (!strcmp(event, "sleep")) {
 		buf_addf(b, "%.9g s", jsonio_num(v, "seconds", 0));
 	} else if (!strcmp(event, "memory")) {
-		buf_addf(b, "%lld bytes at %s", (long long)jsonio_int(v, "size", 0), text_of(v, "address"));
+		buf_addf(b, "%lld bytes at %s", (long long)jsonio_int(v, "size", 0), jsonio_text(v, "address"));
 	} else if (!strcmp(event, "kill")) {
-		buf_addf(b, "signal %lld to %lld %s", (long long)jsonio_int(v, "signal", 0), (long long)jsonio_int(v, "target", 0), text_of(v, "service"));
+		buf_addf(b, "signal %lld to %lld %s", (long long)jsonio_int(v, "signal", 0), (long long)jsonio_int(v, "target", 0), jsonio_text(v, "service"));
 	} else if (jsonio_str(v, "address")) {
-		buf_addf(b, "%s %s port %lld", text_of(v, "protocol"), text_of(v, "address"), (long long)jsonio_int(v, "port", 0));
+		buf_addf(b, "%s %s port %lld", jsonio_text(v, "protocol"), jsonio_text(v, "address"), (long long)jsonio_int(v, "port", 0));
 	} else if (jsonio_str(v, "path")) {
-		buf_adds(b, text_of(v, "path"));
+		buf_adds(b, jsonio_text(v, "path"));
 		if (jsonio_str(v, "to"))
-			buf_addf(b, " %s", text_of(v, "to"));
+			buf_addf(b, " %s", jsonio_text(v, "to"));
 	} else {
 		static const char *const KEYS[] = { "syscall", "request", "what", "protocol" };
 
 		for (size_t i = 0; i < sizeof KEYS / sizeof *KEYS; i++)
-			buf_addf(b, "%s", text_of(v, KEYS[i]));
+			buf_addf(b, "%s", jsonio_text(v, KEYS[i]));
 		if (json_object_get(v, "id"))
 			buf_addf(b, "%lld", (long long)jsonio_int(v, "id", 0));
 	}
@@ -85,7 +78,7 @@ static bool repeats(json_t *list, const json_t *o)
 	for (size_t i = n; i > 0 && n - i < BACK; i--) {
 		json_t *was = json_array_get(list, i - 1);
 
-		if (strcmp(text_of(was, "event"), text_of(o, "event")) || strcmp(text_of(was, "what"), text_of(o, "what")) ||
+		if (strcmp(jsonio_text(was, "event"), jsonio_text(o, "event")) || strcmp(jsonio_text(was, "what"), jsonio_text(o, "what")) ||
 			jsonio_int(was, "pid", 0) != jsonio_int(o, "pid", 0) || !json_object_get(was, "error") != !json_object_get(o, "error"))
 			continue;
 		json_object_set_new(was, "times", json_integer(jsonio_int(was, "times", 1) + 1));
@@ -116,13 +109,13 @@ static void add(json_t *list, const json_t *v, const char *event, const struct b
 
 static bool left_out_event(const char *event, const json_t *v)
 {
-	const char *protocol = text_of(v, "protocol");
+	const char *protocol = jsonio_text(v, "protocol");
 
 	/* What the C library asks the kernel and a daemon that is not there; datagrams are told of where they are answered. */
 	if (!strcmp(protocol, "netlink") || (!strcmp(protocol, "unix") && json_object_get(v, "error")) ||
 		(!strcmp(protocol, "udp") && !strcmp(event, "connect")))
 		return true;
-	if (!strcmp(event, "open") && (!strcmp(text_of(v, "path"), "/dev/null") || !strcmp(text_of(v, "path"), "/dev/tty")))
+	if (!strcmp(event, "open") && (!strcmp(jsonio_text(v, "path"), "/dev/null") || !strcmp(jsonio_text(v, "path"), "/dev/tty")))
 		return true;
 	for (size_t i = 0; i < sizeof LEFT_OUT / sizeof *LEFT_OUT; i++)
 		if (!strcmp(event, LEFT_OUT[i]))
@@ -141,10 +134,10 @@ json_t *timeline_of(const json_t *events, const json_t *exchanges, unsigned *lef
 
 		if (!v || (x && jsonio_num(x, "t", 0) < jsonio_num(v, "t", 0))) {
 			what_exchange(&what, x);
-			add(list, x, text_of(x, "service"), &what, left_out);
+			add(list, x, jsonio_text(x, "service"), &what, left_out);
 			next++;
 		} else {
-			const char *event = text_of(v, "event");
+			const char *event = jsonio_text(v, "event");
 
 			if (!left_out_event(event, v)) {
 				what_event(&what, event, v);

@@ -11,13 +11,6 @@
 #define NAMES 20u                /* that a program which was not made to look for names hardly asks for */
 #define LATE 0.1                 /* seconds that a call may be written down behind the exchange that it began */
 
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *s = jsonio_str(o, key);
-
-	return s ? s : "";
-}
-
 /* ---- whose they are ---- */
 
 struct item { json_t *exchange; };
@@ -55,7 +48,7 @@ static void note_caller(struct callers *c, const json_t *event)
 	json_int_t port = jsonio_int(event, "local_port", 0);
 
 	if (port > 0 && port < PORTS)
-		(strcmp(text_of(event, "protocol"), "udp") ? c->tcp : c->udp)[port] = (int32_t)jsonio_int(event, "pid", 0);
+		(strcmp(jsonio_text(event, "protocol"), "udp") ? c->tcp : c->udp)[port] = (int32_t)jsonio_int(event, "pid", 0);
 }
 
 static int caller(const struct callers *c, const json_t *exchange)
@@ -64,7 +57,7 @@ static int caller(const struct callers *c, const json_t *exchange)
 
 	if (port <= 0 || port >= PORTS)
 		return 0;
-	return strcmp(text_of(exchange, "protocol"), "udp") ? c->tcp[port] : c->udp[port];
+	return strcmp(jsonio_text(exchange, "protocol"), "udp") ? c->tcp[port] : c->udp[port];
 }
 
 json_t *traffic_exchanges(const json_t *exchanges, const json_t *events, double began, unsigned *left_out)
@@ -114,11 +107,11 @@ static void add_pages(json_t *list, json_t *seen, const json_t *exchange, size_t
 	json_t *o;
 
 	json_array_foreach(json_object_get(exchange, "http"), i, o) {
-		char *url = buf_printf("%s://%s%s", tls ? "https" : "http", text_of(o, "host"), text_of(o, "path"));
+		char *url = buf_printf("%s://%s%s", tls ? "https" : "http", jsonio_text(o, "host"), jsonio_text(o, "path"));
 
-		if (*text_of(o, "host"))
+		if (*jsonio_text(o, "host"))
 			add(list, seen, "url", url, "exchanges", at);
-		add(list, seen, "user-agent", text_of(o, "user_agent"), "exchanges", at);
+		add(list, seen, "user-agent", jsonio_text(o, "user_agent"), "exchanges", at);
 		free(url);
 	}
 }
@@ -128,7 +121,7 @@ static void add_mail(json_t *list, json_t *seen, const json_t *mail, size_t at)
 	size_t i;
 	json_t *o;
 
-	add(list, seen, "email", text_of(mail, "from"), "exchanges", at);
+	add(list, seen, "email", jsonio_text(mail, "from"), "exchanges", at);
 	json_array_foreach(json_object_get(mail, "to"), i, o)
 		if (json_is_string(o))
 			add(list, seen, "email", json_string_value(o), "exchanges", at);
@@ -141,7 +134,7 @@ static bool scanned(const json_t *exchange, const json_t *scans)
 	json_t *o;
 
 	json_array_foreach(scans, i, o)
-		if (!strcmp(text_of(o, "protocol"), text_of(exchange, "protocol")) && jsonio_int(o, "port", 0) == jsonio_int(exchange, "port", -1))
+		if (!strcmp(jsonio_text(o, "protocol"), jsonio_text(exchange, "protocol")) && jsonio_int(o, "port", 0) == jsonio_int(exchange, "port", -1))
 			return true;
 	return false;
 }
@@ -153,11 +146,11 @@ json_t *traffic_indicators(const json_t *exchanges, const json_t *scans)
 
 	json_array_foreach(exchanges, i, o) {
 		json_array_foreach(json_object_get(o, "dns"), k, q)
-			add(list, seen, "domain", text_of(q, "name"), "exchanges", i);
+			add(list, seen, "domain", jsonio_text(q, "name"), "exchanges", i);
 		add_pages(list, seen, o, i);
 		/* An address that no name led to stands in the code itself. */
-		if (!jsonio_str(o, "name") && strcmp(text_of(o, "service"), "dns") && !scanned(o, scans))
-			add(list, seen, "ip", text_of(o, "address"), "exchanges", i);
+		if (!jsonio_str(o, "name") && strcmp(jsonio_text(o, "service"), "dns") && !scanned(o, scans))
+			add(list, seen, "ip", jsonio_text(o, "address"), "exchanges", i);
 		json_array_foreach(json_object_get(o, "smtp"), k, q)
 			add_mail(list, seen, q, i);
 	}
@@ -168,8 +161,8 @@ json_t *traffic_indicators(const json_t *exchanges, const json_t *scans)
 static void sign_scan(json_t *signs, const json_t *o)
 {
 	char *text = buf_printf("it asked %lld addresses for %.20s port %lld, in %.20s order, %.0f a second, first %.50s",
-		(long long)jsonio_int(o, "addresses", 0), text_of(o, "protocol"), (long long)jsonio_int(o, "port", 0), text_of(o, "order"),
-		jsonio_num(o, "rate", 0), text_of(o, "first"));
+		(long long)jsonio_int(o, "addresses", 0), jsonio_text(o, "protocol"), (long long)jsonio_int(o, "port", 0), jsonio_text(o, "order"),
+		jsonio_num(o, "rate", 0), jsonio_text(o, "first"));
 
 	trail_sign(signs, "scans", text);
 	free(text);
@@ -184,7 +177,7 @@ static void sign_names(json_t *signs, const json_t *exchanges)
 
 	json_array_foreach(exchanges, i, o)
 		json_array_foreach(json_object_get(o, "dns"), k, q)
-			json_object_set_new(names, text_of(q, "name"), json_true());
+			json_object_set_new(names, jsonio_text(q, "name"), json_true());
 	if (json_object_size(names) >= NAMES) {
 		text = buf_printf("it asked for %zu names, first %.100s", json_object_size(names), json_object_iter_key(json_object_iter(names)));
 		trail_sign(signs, "asks-many-names", text);
@@ -206,12 +199,12 @@ void traffic_signs(json_t *signs, const json_t *exchanges, const json_t *scans)
 		const json_t *channel = json_array_get(json_object_get(o, "joined"), 0), *mail = json_array_get(json_object_get(o, "smtp"), 0);
 
 		if (channel) {
-			text = buf_printf("it joined the channel %.100s as %.60s", text_of(channel, "channel"), text_of(o, "nick"));
+			text = buf_printf("it joined the channel %.100s as %.60s", jsonio_text(channel, "channel"), jsonio_text(o, "nick"));
 			trail_sign(signs, "joins-irc", text);
 			free(text);
 		}
 		if (mail) {
-			text = buf_printf("it sent a mail from %.100s", text_of(mail, "from"));
+			text = buf_printf("it sent a mail from %.100s", jsonio_text(mail, "from"));
 			trail_sign(signs, "sends-mail", text);
 			free(text);
 		}

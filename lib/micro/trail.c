@@ -39,13 +39,6 @@ static void signf(struct trail *t, const char *name, const char *fmt, ...)
 	trail_sign(t->signs, name, text);
 }
 
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *s = jsonio_str(o, key);
-
-	return s ? s : "";
-}
-
 static const char *base(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -85,15 +78,15 @@ static json_t *add_process(struct trail *t, json_int_t pid, json_int_t ppid)
 /* An honest program that is exec'd under another name is a link to itself or a shell; one of the sample's own is not. */
 static bool own_image(const struct trail *t, const json_t *process)
 {
-	const char *path = text_of(process, "path");
+	const char *path = jsonio_text(process, "path");
 
-	return !strcmp(text_of(process, "sha256"), t->sha256) || !strncmp(path, "/memfd:", 7) || !strncmp(path, "/tmp/", 5) ||
+	return !strcmp(jsonio_text(process, "sha256"), t->sha256) || !strncmp(path, "/memfd:", 7) || !strncmp(path, "/tmp/", 5) ||
 		!strncmp(path, "/home/", 6) || !strncmp(path, "/root/", 6) || !strncmp(path, "/var/", 5) || !strncmp(path, "/dev/", 5);
 }
 
 static void look_at_name(struct trail *t, const json_t *process, const char *name, const char *how)
 {
-	const char *path = text_of(process, "path");
+	const char *path = jsonio_text(process, "path");
 
 	if (own_image(t, process) && disguise_claims(name, path))
 		signf(t, "disguised-name", "it %s %.100s while its program is %.200s", how, name, path);
@@ -105,7 +98,7 @@ static void look_at_arguments(struct trail *t, const json_t *v)
 	size_t i;
 	json_t *arg;
 
-	if (strcmp(base(text_of(v, "path")), "chattr"))
+	if (strcmp(base(jsonio_text(v, "path")), "chattr"))
 		return;
 	json_array_foreach(json_object_get(v, "argv"), i, arg) {
 		const char *s = json_string_value(arg);
@@ -119,7 +112,7 @@ static void look_at_arguments(struct trail *t, const json_t *v)
 static void on_exec(struct trail *t, const json_t *v)
 {
 	json_t *o;
-	const char *path = text_of(v, "path"), *name;
+	const char *path = jsonio_text(v, "path"), *name;
 
 	if (json_object_get(v, "error"))
 		return;
@@ -202,7 +195,7 @@ static void end_processes(struct trail *t)
 
 static void on_connection(struct trail *t, const json_t *v)
 {
-	const char *event = text_of(v, "event"), *protocol = text_of(v, "protocol"), *address = text_of(v, "address");
+	const char *event = jsonio_text(v, "event"), *protocol = jsonio_text(v, "protocol"), *address = jsonio_text(v, "address");
 	json_int_t port = jsonio_int(v, "port", 0);
 	size_t i;
 	json_t *o;
@@ -210,7 +203,7 @@ static void on_connection(struct trail *t, const json_t *v)
 	if (!strcmp(protocol, "unix") || !strcmp(protocol, "netlink") || !*address)
 		return;
 	json_array_foreach(t->connections, i, o)
-		if (!strcmp(text_of(o, "event"), event) && !strcmp(text_of(o, "protocol"), protocol) && !strcmp(text_of(o, "address"), address) &&
+		if (!strcmp(jsonio_text(o, "event"), event) && !strcmp(jsonio_text(o, "protocol"), protocol) && !strcmp(jsonio_text(o, "address"), address) &&
 		    jsonio_int(o, "port", 0) == port)
 			return;
 	if (json_array_size(t->connections) >= CONNECTIONS) {
@@ -275,7 +268,7 @@ static const json_t *memory_of(const json_t *list, const char *sha256)
 	json_t *o;
 
 	json_array_foreach(list, i, o)
-		if (!strcmp(text_of(o, "sha256"), sha256))
+		if (!strcmp(jsonio_text(o, "sha256"), sha256))
 			return o;
 	return NULL;
 }
@@ -297,10 +290,10 @@ static int on_memory(struct trail *t, const json_t *v, struct err *e)
 		return 0;
 	}
 	o = json_object();
-	json_object_set_new(o, "address", json_string(text_of(v, "address")));
+	json_object_set_new(o, "address", json_string(jsonio_text(v, "address")));
 	json_object_set_new(o, "size", json_integer(jsonio_int(v, "size", 0)));
 	json_object_set_new(o, "sha256", json_string(sha256));
-	json_object_set_new(o, "how", json_string(text_of(v, "how")));
+	json_object_set_new(o, "how", json_string(jsonio_text(v, "how")));
 	json_object_set_new(o, "pid", json_integer(jsonio_int(v, "pid", 0)));
 	if (!memory_of(t->known, sha256) && save_dump(t, v, o, e)) {
 		json_decref(o);
@@ -308,7 +301,7 @@ static int on_memory(struct trail *t, const json_t *v, struct err *e)
 	}
 	json_array_append_new(t->memory, o);
 	signf(t, "memory-code", "it executes memory that no file backs");
-	if (!strcmp(text_of(v, "how"), "mprotect"))
+	if (!strcmp(jsonio_text(v, "how"), "mprotect"))
 		signf(t, "unpacks-itself", "it wrote %d bytes into memory and made them executable", (int)jsonio_int(v, "size", 0));
 	return 0;
 }
@@ -317,7 +310,7 @@ static int on_memory(struct trail *t, const json_t *v, struct err *e)
 
 static void on_denied(struct trail *t, const json_t *v)
 {
-	const char *call = text_of(v, "syscall");
+	const char *call = jsonio_text(v, "syscall");
 
 	if (strstr(call, "_module"))
 		signf(t, "loads-module", "it called %s", call);
@@ -340,26 +333,26 @@ static bool runs_from(const struct trail *t, const char *path)
 	json_t *o;
 
 	json_array_foreach(t->processes, i, o)
-		if (!strcmp(text_of(o, "path"), path) || !strcmp(text_of(o, "file"), path))
+		if (!strcmp(jsonio_text(o, "path"), path) || !strcmp(jsonio_text(o, "file"), path))
 			return true;
 	return false;
 }
 
 static void on_other(struct trail *t, const json_t *v, bool *first_gone)
 {
-	const char *event = text_of(v, "event"), *path = text_of(v, "path");
+	const char *event = jsonio_text(v, "event"), *path = jsonio_text(v, "path");
 	json_int_t pid = jsonio_int(v, "pid", 0);
 
 	if (!strcmp(event, "name")) {
 		json_t *o = process_of(t, pid);
 
 		if (o) {
-			look_at_name(t, o, text_of(v, "name"), "calls itself");
+			look_at_name(t, o, jsonio_text(v, "name"), "calls itself");
 			json_object_set(o, "comm", json_object_get(v, "name"));
 			json_object_set_new(o, "renamed", json_true());
 		}
 	} else if (!strcmp(event, "ptrace")) {
-		const char *request = text_of(v, "request");
+		const char *request = jsonio_text(v, "request");
 
 		if (!strcmp(request, "TRACEME"))
 			signf(t, "watches-for-tracer", "it asked to be traced by its parent, which fails under a tracer");
@@ -371,9 +364,9 @@ static void on_other(struct trail *t, const json_t *v, bool *first_gone)
 
 		if (target == -1 || target == 1 || (target > 1 && !process_of(t, target)))
 			signf(t, "kills-others", "it sent signal %d to process %d%s%s%s", (int)jsonio_int(v, "signal", 0), (int)target,
-			      *text_of(v, "service") ? " (" : "", text_of(v, "service"), *text_of(v, "service") ? ")" : "");
-	} else if (!strcmp(event, "socket") && (!strcmp(text_of(v, "protocol"), "raw") || !strcmp(text_of(v, "protocol"), "packet"))) {
-		signf(t, "raw-socket", "it opened a %s socket", text_of(v, "protocol"));
+			      *jsonio_text(v, "service") ? " (" : "", jsonio_text(v, "service"), *jsonio_text(v, "service") ? ")" : "");
+	} else if (!strcmp(event, "socket") && (!strcmp(jsonio_text(v, "protocol"), "raw") || !strcmp(jsonio_text(v, "protocol"), "packet"))) {
+		signf(t, "raw-socket", "it opened a %s socket", jsonio_text(v, "protocol"));
 	} else if (!strcmp(event, "setsid") && pid != jsonio_int(json_array_get(t->processes, 0), "pid", 0)) {
 		signf(t, "daemonises", "it leaves its session and goes on in the background");
 	} else if (!strcmp(event, "open") && memory_file(path)) {
@@ -387,7 +380,7 @@ static void on_other(struct trail *t, const json_t *v, bool *first_gone)
 	} else if (!strcmp(event, "unlink") && !json_object_get(v, "error")) {
 		const json_t *o = json_array_get(t->processes, 0);
 
-		if (*path && (!strcmp(path, text_of(o, "path")) || !strcmp(path, text_of(o, "file"))))
+		if (*path && (!strcmp(path, jsonio_text(o, "path")) || !strcmp(path, jsonio_text(o, "file"))))
 			*first_gone = true;
 		else if (*path && runs_from(t, path))
 			signf(t, "deletes-program", "it deleted %.200s, which it had started", path);
@@ -425,7 +418,7 @@ int trail_follow(struct trail *t, struct err *e)
 	size_t i;
 
 	json_array_foreach(t->events, i, v) {
-		const char *event = text_of(v, "event");
+		const char *event = jsonio_text(v, "event");
 
 		if (!strcmp(event, "exec"))
 			on_exec(t, v);
